@@ -6,8 +6,9 @@
 //! - [`dns`] is a DNS server with a script, [`tcp`] and [`udp`] are peers that behave well or badly;
 //! - [`models`] is a server that runs models, in two APIs, and [`sqs`] one that has a queue;
 //! - [`tls`] is an authority and an HTTPS server that may ask for a client's certificate;
-//! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`] and [`python_server`] are the real servers, [`go`], [`python`] and
+//! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`], [`prometheus`] and [`python_server`] are the real servers, [`go`], [`python`] and
 //!   [`javascript`] build real programs as modules or components;
+//! - [`collector`](collector::Collector) takes traces, metrics and logs by OTLP, or does not;
 //! - [`stores`] asks a guest that has key-value stores, and looks at their files;
 //! - [`checked`] is an app to check, [`schema`] holds documents against JSON schemas;
 //! - [`until`](until::until) waits for what a test builds on, however busy the machine, and a [`turnstile`] keeps guests
@@ -19,6 +20,7 @@
 
 pub mod audit;
 pub mod checked;
+pub mod collector;
 pub mod dns;
 pub mod docker_registry;
 pub mod go;
@@ -34,6 +36,7 @@ pub mod network;
 pub mod outport;
 pub mod postgres;
 pub mod process;
+pub mod prometheus;
 pub mod python;
 pub mod python_server;
 pub mod redis;

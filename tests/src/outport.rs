@@ -518,7 +518,9 @@ fn is_idle(id: u32) -> bool {
 
 fn belongs_to_outport(variable: &OsStr) -> bool {
     let variable = variable.to_string_lossy();
-    variable.starts_with("OUTPORT_") || variable.starts_with("SPIN_")
+    ["OUTPORT_", "SPIN_", "OTEL_"]
+        .iter()
+        .any(|start| variable.starts_with(start))
 }
 
 /// The binary: `OUTPORT_BIN`, or the one in the target folder that this test was built into.

@@ -4,6 +4,8 @@
 //! measure and want the machine to themselves, those on WASI 0.3, which go by their program's name, and the list of
 //! proofs, which is often written anew.
 
+mod access_log;
+mod admin_listener;
 mod allow_list;
 mod authority;
 mod bad_input;
@@ -27,11 +29,14 @@ mod inspect;
 mod kernel_sandbox;
 mod killed;
 mod lookups;
+mod metrics;
 mod middleware;
 mod models;
 mod mqtt_interface;
 mod mysql_interface;
+mod observed;
 mod one_verdict;
+mod otlp;
 mod outbound_http;
 mod outcomes;
 mod postgres;
@@ -59,6 +64,7 @@ mod sqlite;
 mod stores;
 mod threats;
 mod tls_interface;
+mod trace_context;
 mod triggers;
 mod unread;
 mod up;

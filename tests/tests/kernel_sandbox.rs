@@ -27,7 +27,7 @@ fn started(run: Outport) -> Running {
 }
 
 /// Whether this kernel has all of it; says so where it does not.
-fn kernel_has_all() -> bool {
+pub(crate) fn kernel_has_all() -> bool {
     let finished = Outport::script_guest()
         .option("--kernel-sandbox=required")
         .finish();

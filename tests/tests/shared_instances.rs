@@ -181,6 +181,48 @@ fn an_instance_answers_as_many_requests_at_a_time_as_the_operator_says() {
     }
 }
 
+#[test]
+fn a_request_that_brings_a_trace_is_alone_in_its_instance_while_it_runs() {
+    let parent = "traceparent: 00-0123456789abcdef0123456789abcdef-0123456789abcdef-00\r\n";
+    // (what each request brings, its instance)
+    for (brought, expected) in [
+        (["", "", "", ""], [1, 1, 1, 1]),
+        (["", parent, "", parent], [1, 2, 1, 3]),
+        ([parent, "", parent, ""], [1, 2, 3, 2]),
+        (["", "traceparent: none\r\n", "", ""], [1, 1, 1, 1]),
+    ] {
+        let turnstile = Turnstile::closed();
+        let mut app = script_guest().allow(turnstile.entry()).start();
+        let address = app.address();
+        thread::scope(|scope| {
+            for (number, headers) in (1..).zip(brought) {
+                let script = format!("{}; {}", mark(number), turnstile.wait());
+                let request = format!(
+                    "POST / HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{script}",
+                    script.len()
+                );
+                scope.spawn(move || assert_eq!(http::send(address, &request).unwrap().status, 200));
+                turnstile.has(number);
+                app.until_idle();
+            }
+            turnstile.open();
+        });
+        assert_eq!(all_instances(app), expected, "{brought:?}");
+    }
+    // One after the other they may have the same.
+    let app = script_guest().option("--idle-instance-timeout=60s").start();
+    let address = app.address();
+    for number in 1..=3 {
+        let script = mark(number);
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: x\r\n{parent}Content-Length: {}\r\nConnection: close\r\n\r\n{script}",
+            script.len()
+        );
+        assert_eq!(http::send(address, &request).unwrap().status, 200);
+    }
+    assert_eq!(all_instances(app), [1, 1, 1]);
+}
+
 // proves: Q-3
 #[test]
 fn q_3_a_trap_ends_the_requests_of_its_own_instance_and_no_others() {

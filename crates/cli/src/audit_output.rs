@@ -94,6 +94,14 @@ impl AuditOutput {
         }
     }
 
+    /// True if the path leads to the file that it is.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        match self {
+            Self::StandardError => false,
+            Self::File(file) => file.is_at(path),
+        }
+    }
+
     /// Starts to write. What goes to standard error takes its turn with the rest that does.
     fn into_log(self) -> Result<AuditLog, Failure> {
         Ok(match self {

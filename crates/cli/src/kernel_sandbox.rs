@@ -1,20 +1,20 @@
 //! The second layer, in the kernel, as the operator wants it.
 //!
 //! It is entered before the process has a second thread, so what the process opens for itself is opened here, just
-//! before: the place for compiled code, with the process that writes to it, the audit log, and what tools connect to.
+//! before: the place for compiled code, with the process that writes to it, the logs, and what tools connect to.
 //! Listeners for clients are open already.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use outport_check::Diagnostic;
-use outport_egress::line_log::LogError;
 use outport_policy::text;
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::compiler::Confinement;
 use outport_runtime::guest_env::{Access, Directory};
 use outport_runtime::sandbox::{Demand, Enforced, FileTimes, Gap, Sandbox};
 
+use crate::access_log::unusable;
 use crate::audit_output::AuditOutput;
 use crate::failure::Failure;
 use crate::files::Files;
@@ -92,22 +92,17 @@ impl OperatorOptions {
         tell: fn(Terminal, &str),
     ) -> Result<Inside, Failure> {
         self.keep_from(directories, terminal)?;
-        let audit = self.audit.open().map_err(|error| {
-            let advice = match error {
-                LogError::Another { .. } => "name another file, or move this one away",
-                _ => "name a file in a directory that is there and that you may write to, or `-`",
-            };
-            Failure::unusable(Diagnostic::error(error.to_string()).helped_by(advice))
-        })?;
-        let telemetry = self.telemetry.open(terminal)?;
+        let audit = self.audit.open().map_err(unusable)?;
+        let telemetry = self.telemetry.open(audit.as_ref(), terminal)?;
         let code = self.compiled_code(directories, terminal);
         let guests = directories.iter().filter(|shared| shared.access == Access::Write);
         let sandbox = guests
             .map(|shared| shared.host.clone())
             .chain(stores.iter().cloned())
             .fold(Sandbox::new(), Sandbox::writable);
-        let logs = audit.as_ref().and_then(AuditOutput::directory);
-        let sandbox = logs.into_iter().fold(sandbox, Sandbox::with_logs_in);
+        let audited = audit.as_ref().and_then(AuditOutput::directory);
+        let logs = [audited, telemetry.log_directory()].into_iter().flatten();
+        let sandbox = logs.fold(sandbox, Sandbox::with_logs_in);
         let held: Option<Enforced> = match self.sandbox.kernel_sandbox {
             KernelSandbox::Off => None,
             KernelSandbox::On => enter(&sandbox, Demand::WhatThereIs, terminal)?,
@@ -129,13 +124,19 @@ impl OperatorOptions {
             let (path, host) = (text::path(path), text::path(&shared.host));
             format!("the guest can write to the {file} `{path}`, through `{host}`, which `--dir` opens to it")
         };
-        if let Some(log) = self.audit.file()
-            && let Some(shared) = writable_by(log, directories)
-        {
-            let error = Diagnostic::error(what("audit log", log, shared));
-            return Err(Failure::unusable(
-                error.helped_by("keep the log in a directory that no guest can write to"),
-            ));
+        let logs = [
+            ("audit log", self.audit.file()),
+            ("access log", self.telemetry.access_log.file()),
+        ];
+        for (name, log) in logs {
+            if let Some(log) = log
+                && let Some(shared) = writable_by(log, directories)
+            {
+                let error = Diagnostic::error(what(name, log, shared));
+                return Err(Failure::unusable(
+                    error.helped_by("keep the log in a directory that no guest can write to"),
+                ));
+            }
         }
         if let Some(config) = self.runtime_config_file()
             && let Some(shared) = writable_by(&config, directories)

@@ -9,7 +9,7 @@
 //!                         │ author_options     what a component without a manifest may reach
 //!                         │ limit_options      how much a guest may use up
 //!                         │ state_options      where stores and databases are, and what is put into them
-//!                         │ telemetry          what the operator's tools see
+//!                         │ telemetry, otlp    what the operator's tools see
 //!                         │ startup            from these to guests that may run: engine, sandbox, network, signals
 //!                         ▼
 //!                       outport_runtime
@@ -19,6 +19,7 @@
 //! belongs to the guest; whatever Outport has to say goes through [`Terminal`] to standard
 //! error.
 
+mod access_log;
 mod app_options;
 mod app_problem;
 mod audit_output;
@@ -38,6 +39,7 @@ mod load_options;
 mod network;
 mod numbers;
 mod operator_options;
+mod otlp;
 mod platform;
 mod progress;
 mod reach;

@@ -58,6 +58,12 @@ impl Network {
                 DenialReporter::new(move |line| terminal.insist_now(&painted(line, terminal.paint())))?;
             builder = builder.sink(Arc::new(report));
         }
+        if let Some(denials) = telemetry.denials() {
+            builder = builder.sink(denials);
+        }
+        if let Some(tracer) = telemetry.tracer() {
+            builder = builder.tracer(tracer);
+        }
         if let Some(output) = audit {
             let (log, record) = options.audit.start(output)?;
             builder = match record {
@@ -66,6 +72,7 @@ impl Network {
             };
         }
         let egress = builder.build()?;
+        telemetry.collect_from(egress.downgrade());
         let names_to_resolve = !settings.operator.deny.exact_names().is_empty();
         // A file that is loaded again may deny names later.
         let may_resolve = names_to_resolve || options.runtime_config_file().is_some();
@@ -127,6 +134,7 @@ impl Drop for Network {
     fn drop(&mut self) {
         self.egress.stop();
         self.egress.flush();
+        self.telemetry.flush();
     }
 }
 

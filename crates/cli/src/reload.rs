@@ -18,6 +18,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Weak;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 use std::{fs, io, thread};
@@ -28,6 +29,7 @@ use outport_egress::meter::Meter;
 use outport_egress::{Egress, WeakEgress};
 use outport_manifest::{Definition, KeyValueBackend, ModelApi, Secret, ServerUrl, SqliteBackend, StateDir};
 use outport_policy::Location;
+use outport_telemetry::access_log::AccessLog;
 use outport_telemetry::process::RELOADS;
 
 use crate::client_tls::ClientTlsProfiles;
@@ -44,6 +46,7 @@ pub(crate) struct Reload {
     thread: Option<Sender<()>>,
     /// Whoever waits for signals to the last does not keep the log from ending.
     egress: WeakEgress,
+    access_log: Weak<AccessLog>,
     terminal: Terminal,
 }
 
@@ -62,6 +65,7 @@ impl Reload {
             return Ok(Self {
                 thread: None,
                 egress: egress.downgrade(),
+                access_log: telemetry.access_log(),
                 terminal,
             });
         };
@@ -81,14 +85,18 @@ impl Reload {
         Ok(Self {
             thread: Some(thread),
             egress: egress.downgrade(),
+            access_log: telemetry.access_log(),
             terminal,
         })
     }
 
-    /// Reads it now, on the other thread, and opens the audit log again.
+    /// Reads it now, on the other thread, and opens the logs again.
     pub(crate) fn now(&self) {
         if let Some(egress) = self.egress.upgrade() {
             egress.reopen();
+        }
+        if let Some(log) = self.access_log.upgrade() {
+            log.reopen();
         }
         match &self.thread {
             // The thread only ends after this.

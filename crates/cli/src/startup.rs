@@ -41,6 +41,8 @@ pub(crate) struct Needs<'d> {
     pub(crate) directories: &'d [Directory],
     /// Where stores are, which only the process itself writes to.
     pub(crate) stores: &'d [PathBuf],
+    /// The name of their app, if it has one.
+    pub(crate) app: Option<&'d str>,
     pub(crate) allocation: Allocation,
     /// Memory for all of them together.
     pub(crate) memory: MemoryCeiling,
@@ -97,7 +99,7 @@ impl<'o> Startup<'o> {
             .options
             .enter_sandbox((needs.directories, needs.stores), self.terminal, needs.tell)?;
         stdio::open(needs.when_full)?;
-        let telemetry = Telemetry::start(telemetry, self.terminal)?;
+        let telemetry = Telemetry::start(telemetry, needs.app, self.terminal)?;
         let engine = Engine::new(needs.allocation)?
             .under(needs.memory)
             .with_code(code.counted(&telemetry.meter()));

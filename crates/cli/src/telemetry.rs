@@ -3,26 +3,37 @@
 //! ```text
 //! TelemetryOptions ── open ──▶ TelemetryOutputs ── start ──▶ Telemetry ─┬─ meter ──────▶ Network
 //!    before the kernel's       listeners, files    in its sandbox       ├─ readiness ──▶ whoever takes a step
+//!                                                                        ├─ access log ─▶ Router
 //!    sandbox closes                                                     └─ policy ─────▶ the admin listener
 //! ```
 //!
 //! Where no option asks for any of it, nothing is counted and no thread runs.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::sync::{Arc, OnceLock, Weak};
 
 use clap::Args;
 use outport_check::Diagnostic;
 use outport_check::explain::EffectivePolicy;
+use outport_egress::AuditSink;
 use outport_egress::WeakEgress;
 use outport_egress::meter::{Meter, MetricDescription};
+use outport_egress::trace::Tracer;
 use outport_policy::{LearnedAddresses, Operator, Policy};
+use outport_runtime::http::Router;
+use outport_runtime::stdio;
+use outport_telemetry::access_log::AccessLog;
 use outport_telemetry::admin::{AdminListener, AdminServer, HostNames, Readiness, Subjects};
+use outport_telemetry::otlp::{Export, Otlp, Signal};
 use outport_telemetry::process;
 use outport_telemetry::registry::Registry;
 
+use crate::access_log::{AccessLogOptions, AccessLogOutput};
+use crate::audit_output::AuditOutput;
 use crate::failure::Failure;
 use crate::files::Files;
+use crate::otlp;
 use crate::service::address;
 use crate::terminal::Terminal;
 
@@ -48,11 +59,23 @@ pub(crate) struct TelemetryOptions {
         value_delimiter = ','
     )]
     admin_host: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) access_log: AccessLogOptions,
 }
 
 /// The outputs that were opened before the kernel's sandbox closed.
 pub(crate) struct TelemetryOutputs {
     admin: Option<(AdminListener, HostNames)>,
+    access_log: Option<AccessLogOutput>,
+    otlp: Option<&'static Otlp>,
+}
+
+impl TelemetryOutputs {
+    /// The directory in which a log may be made anew.
+    pub(crate) fn log_directory(&self) -> Option<&Path> {
+        self.access_log.as_ref()?.directory()
+    }
 }
 
 /// What tools are told of. Cheap to clone; the admin listener closes with the last of these.
@@ -63,12 +86,19 @@ struct Told {
     registry: Option<Arc<Registry>>,
     readiness: Readiness,
     subjects: Option<Arc<Subjects>>,
+    access_log: Option<Arc<AccessLog>>,
+    otlp: Option<&'static Otlp>,
+    _export: Option<Export>,
     _admin: Option<AdminServer>,
 }
 
 impl TelemetryOptions {
-    /// Opens what tools connect to, and what is written to.
-    pub(crate) fn open(&self, terminal: Terminal) -> Result<TelemetryOutputs, Failure> {
+    /// Opens what tools connect to, and what is written to. The audit log, which is open, has a file of its own.
+    pub(crate) fn open(
+        &self,
+        audit: Option<&AuditOutput>,
+        terminal: Terminal,
+    ) -> Result<TelemetryOutputs, Failure> {
         let names = HostNames::parse(self.admin_host.iter().map(|name| name.trim()));
         let names = names.map_err(|error| {
             let error = Diagnostic::error(format!("`--admin-host`: {error}"));
@@ -84,6 +114,8 @@ impl TelemetryOptions {
         }
         Ok(TelemetryOutputs {
             admin: admin.map(|admin| (admin, names)),
+            access_log: self.access_log.open(audit)?,
+            otlp: otlp::wanted(terminal)?,
         })
     }
 }
@@ -100,10 +132,22 @@ fn warn_of_others(address: SocketAddr, terminal: Terminal) {
 }
 
 impl Telemetry {
-    /// Starts to tell.
-    pub(crate) fn start(outputs: TelemetryOutputs, terminal: Terminal) -> Result<Self, Failure> {
+    /// Starts to tell, of an app with this name if it has one.
+    pub(crate) fn start(
+        outputs: TelemetryOutputs,
+        app: Option<&str>,
+        terminal: Terminal,
+    ) -> Result<Self, Failure> {
         let readiness = Readiness::default();
-        let registry = outputs.admin.is_some().then(registry);
+        let otlp = outputs.otlp;
+        let registry = (outputs.admin.is_some() || otlp.is_some()).then(registry);
+        if let Some(output) = otlp.and_then(Otlp::output) {
+            stdio::observe(output);
+        }
+        let export = match (otlp, &registry) {
+            (Some(otlp), Some(registry)) => Some(otlp.start(registry, app.unwrap_or("outport"))?),
+            _ => None,
+        };
         let admin = match (outputs.admin, &registry) {
             (Some((listener, names)), Some(registry)) => {
                 let subjects = Arc::new(Subjects {
@@ -119,17 +163,69 @@ impl Telemetry {
             _ => None,
         };
         let (subjects, server) = admin.unzip();
+        let meter = registry.as_ref().map(Registry::meter).unwrap_or_default();
+        let access_log = outputs
+            .access_log
+            .map(|output| output.start(&meter))
+            .transpose()?;
         Ok(Self(Arc::new(Told {
             registry,
             readiness,
             subjects,
+            access_log,
+            otlp,
+            _export: export,
             _admin: server,
         })))
     }
 
     /// The meter by which all is counted.
     pub(crate) fn meter(&self) -> Meter {
-        self.0.registry.as_ref().map(Registry::meter).unwrap_or_default()
+        let is_read =
+            self.0.subjects.is_some() || self.0.otlp.is_some_and(|otlp| otlp.exports(Signal::Metrics));
+        let registry = self.0.registry.as_ref().filter(|_| is_read);
+        registry.map(Registry::meter).unwrap_or_default()
+    }
+
+    /// What chooses the requests that have spans, if any are exported.
+    pub(crate) fn tracer(&self) -> Option<Arc<dyn Tracer>> {
+        self.0.otlp?.tracer()
+    }
+
+    /// What takes denials beside the terminal and the audit log, if they are exported.
+    pub(crate) fn denials(&self) -> Option<Arc<dyn AuditSink>> {
+        self.0.otlp?.denials()
+    }
+
+    /// Has the egress say what it knows when somebody collects.
+    pub(crate) fn collect_from(&self, egress: WeakEgress) {
+        if let Some(registry) = &self.0.registry {
+            registry.on_collect(move || {
+                if let Some(egress) = egress.upgrade() {
+                    egress.collect();
+                }
+            });
+        }
+    }
+
+    /// The router with those who are told of its requests.
+    pub(crate) fn observe(&self, router: Router) -> Router {
+        match &self.0.access_log {
+            Some(log) => router.with_observer(log.clone()),
+            None => router,
+        }
+    }
+
+    /// The access log, for whoever opens it again and does not keep it from ending.
+    pub(crate) fn access_log(&self) -> Weak<AccessLog> {
+        self.0.access_log.as_ref().map(Arc::downgrade).unwrap_or_default()
+    }
+
+    /// Writes out what is still under way, within about a second.
+    pub(crate) fn flush(&self) {
+        if let Some(log) = &self.0.access_log {
+            log.flush();
+        }
     }
 
     /// The steps to being ready.
@@ -169,3 +265,6 @@ fn as_configured(operator: &Operator) -> Operator {
     configured.deny = operator.deny.with_learned(LearnedAddresses::default());
     configured
 }
+
+#[cfg(test)]
+mod documented;

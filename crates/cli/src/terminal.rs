@@ -9,17 +9,22 @@ use std::time::Duration;
 
 use outport_check::{Colour, Colours, Diagnostic, Renderer, Severity};
 use outport_egress::Timestamp;
+use outport_egress::trace::SPANS;
 use outport_policy::{Location, text};
 use outport_runtime::stdio;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::failure::Failure;
 use crate::files::Files;
+use crate::otlp;
 
 /// Standard error, and how to write to it.
 #[derive(Debug, Clone, Copy)]
@@ -170,13 +175,16 @@ impl Terminal {
     /// `OUTPORT_LOG` is not in that syntax.
     pub(crate) fn receive_log(self) -> Result<(), Failure> {
         let default = match self.volume {
-            Volume::Quiet => "off,outport_runtime=error,outport_platform=error,outport_egress=error",
+            Volume::Quiet => {
+                "off,outport_runtime=error,outport_platform=error,outport_egress=error,outport_telemetry=error"
+            }
             Volume::Normal => {
                 "off,outport_runtime=warn,outport_runtime::compiler=info,outport_platform=warn,outport_egress=warn,\
-                 outport_egress::line_log=info"
+                 outport_egress::line_log=info,outport_telemetry=info"
             }
             Volume::Verbose => {
-                "warn,outport=debug,outport_runtime=debug,outport_platform=debug,outport_egress=debug"
+                "warn,outport=debug,outport_runtime=debug,outport_platform=debug,outport_egress=debug,\
+                 outport_telemetry=debug"
             }
         };
         let filter = std::env::var_os(LOG_VARIABLE).filter(|text| !text.is_empty());
@@ -184,13 +192,18 @@ impl Terminal {
             Some(text) => chosen_log(&text.to_string_lossy())?,
             None => EnvFilter::new(default),
         };
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        // Spans of traces are for those who asked for traces.
+        let without_spans = filter_fn(|metadata| metadata.target() != SPANS);
+        let lines = tracing_subscriber::fmt::layer()
             .with_writer(|| Log)
             .event_format(LogLine {
                 paint: self.paint,
                 times: self.times,
             })
+            .with_filter(filter.and(without_spans.with_max_level_hint(LevelFilter::TRACE)));
+        tracing_subscriber::registry()
+            .with(lines)
+            .with(otlp::layer())
             .init();
         Ok(())
     }
@@ -292,7 +305,13 @@ fn is_level(text: &str) -> bool {
 }
 
 /// The crates that log.
-const OWN_MODULES: [&str; 4] = ["outport", "outport_runtime", "outport_platform", "outport_egress"];
+const OWN_MODULES: [&str; 5] = [
+    "outport",
+    "outport_runtime",
+    "outport_platform",
+    "outport_egress",
+    "outport_telemetry",
+];
 
 /// Colour needs a terminal that can, and a person who did not ask for none (<https://no-color.org>).
 fn paint() -> Colours {

@@ -66,6 +66,11 @@ impl GateCtx {
         self.enforcer.process().usage.open().load(Ordering::Relaxed)
     }
 
+    /// The id of the component.
+    pub fn component(&self) -> &Arc<str> {
+        self.enforcer.component().name()
+    }
+
     /// The number of the instance, unique in the process; the audit log names it.
     pub fn instance(&self) -> u64 {
         self.enforcer.number()

@@ -150,7 +150,7 @@ impl Followed {
     /// Notes the status of an answer on the span, as one that a client takes for an error.
     fn note_status(&self, status: u16) {
         let span = self.trace.span();
-        span.record("http.response.status_code", status);
+        span.record("http.response.status_code", i64::from(status));
         if status >= 400 {
             spans::fail(span, &status.to_string());
         }
@@ -267,8 +267,14 @@ impl Followed {
         if self.trace.is_recorded() {
             self.enforcer.aside(|| {
                 let span = self.trace.span();
-                span.record("outport.sent_bytes", self.sent.load(Ordering::Relaxed));
-                span.record("outport.received_bytes", self.received.load(Ordering::Relaxed));
+                span.record(
+                    "outport.sent_bytes",
+                    spans::number(self.sent.load(Ordering::Relaxed)),
+                );
+                span.record(
+                    "outport.received_bytes",
+                    spans::number(self.received.load(Ordering::Relaxed)),
+                );
                 span.record("outport.ended_by", code_of(&cause));
                 if let Some(error) = error {
                     spans::fail(span, error);

@@ -31,7 +31,7 @@ pub(crate) fn request(
         http.response.status_code = field::Empty,
         url.scheme = destination.scheme().as_str(),
         server.address = short(&host),
-        server.port = destination.port(),
+        server.port = i64::from(destination.port()),
         error.type = field::Empty,
         outport.component = component,
         outport.rule = rule.map(short),
@@ -62,7 +62,7 @@ pub(crate) fn connection(
         otel.status_code = field::Empty,
         network.transport = "tcp",
         network.peer.address = remote.map(address),
-        network.peer.port = remote.map(|remote| remote.port),
+        network.peer.port = remote.map(|remote| i64::from(remote.port)),
         server.address = host.as_deref().map(short),
         error.type = field::Empty,
         outport.component = component,
@@ -82,7 +82,7 @@ pub(crate) fn datagram(parent: &Span, component: &str, peer: Endpoint, rule: &st
         otel.name = "udp.send",
         network.transport = "udp",
         network.peer.address = address(peer),
-        network.peer.port = peer.port,
+        network.peer.port = i64::from(peer.port),
         outport.component = component,
         outport.rule = short(rule),
     )
@@ -125,6 +125,11 @@ pub(crate) fn denied(
         outport.reason = reason.code(),
         outport.rule = rule.map(short),
     )
+}
+
+/// A number as an attribute, which is signed in OpenTelemetry: any other is text there.
+pub(crate) fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Notes on a span what it failed with.

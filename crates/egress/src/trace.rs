@@ -24,9 +24,17 @@ pub trait Tracer: Send + Sync + 'static {
     /// Makes a span, which nobody has entered yet, the child of what `incoming` names.
     fn adopt(&self, span: &Span, incoming: &TraceContext);
 
+    /// The same for the child of a span of this process.
+    fn nest(&self, span: &Span, above: &TraceContext) {
+        self.adopt(span, above);
+    }
+
     /// The context that makes others children of the span; none if it is not recorded.
     fn context(&self, span: &Span) -> Option<TraceContext>;
 }
+
+/// How a span comes to its place below a context.
+type Place = fn(&dyn Tracer, &Span, &TraceContext);
 
 /// A point of a trace: the span of what is done, and the context that goes on from there. Cheap to clone.
 ///
@@ -97,7 +105,8 @@ impl Trace {
     #[must_use]
     pub fn child(&self, span: impl FnOnce(&Span) -> Span) -> Self {
         if self.is_recorded() {
-            self.under(self.context.as_ref(), span)
+            let nest: Place = |tracer, span, above| tracer.nest(span, above);
+            self.under(self.context.as_ref(), nest, span)
         } else {
             self.clone()
         }
@@ -139,7 +148,8 @@ impl Trace {
         };
         let own = Some(Arc::new(own));
         if self.is_recorded() {
-            self.under(own.as_ref(), span)
+            let adopt: Place = |tracer, span, above| tracer.adopt(span, above);
+            self.under(own.as_ref(), adopt, span)
         } else {
             Self {
                 context: own,
@@ -148,12 +158,17 @@ impl Trace {
         }
     }
 
-    /// The point of a span below `context`.
-    fn under(&self, context: Option<&Arc<TraceContext>>, span: impl FnOnce(&Span) -> Span) -> Self {
+    /// The point of a span below `context`, where `place` puts it.
+    fn under(
+        &self,
+        context: Option<&Arc<TraceContext>>,
+        place: Place,
+        span: impl FnOnce(&Span) -> Span,
+    ) -> Self {
         let (span, context) = match (&self.tracer, context) {
             (Some(tracer), Some(context)) => {
                 let span = span(&Span::none());
-                tracer.adopt(&span, context);
+                place(&**tracer, &span, context);
                 let own = tracer.context(&span).map(Arc::new);
                 (span, own.or_else(|| Some(context.clone())))
             }

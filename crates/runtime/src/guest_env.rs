@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use outport_egress::GateCtx;
 use outport_platform::Platform;
 use outport_policy::text;
 use wasmtime::component::ResourceTable;
@@ -90,17 +91,17 @@ pub struct DirectoryError {
 }
 
 impl GuestEnv {
-    /// The WASI context for one instance. It has no right to the network, which is the gate's business.
-    pub(crate) fn context(&self) -> WasiCtx {
-        self.context_with(|wasi| {
+    /// The WASI context for one instance, with this gate. It has no right to the network, which is the gate's business.
+    pub(crate) fn context(&self, gate: &GateCtx) -> WasiCtx {
+        self.context_with(gate, |wasi| {
             wasi.args(&self.arguments).envs(&self.environment);
         })
     }
 
     /// The same with arguments, environment variables and streams as `own` sets them.
-    pub(crate) fn context_with(&self, own: impl FnOnce(&mut WasiCtxBuilder)) -> WasiCtx {
+    pub(crate) fn context_with(&self, gate: &GateCtx, own: impl FnOnce(&mut WasiCtxBuilder)) -> WasiCtx {
         let mut wasi = WasiCtxBuilder::new();
-        let (output, error) = stdio::of_guests(self.output_prefix.as_deref());
+        let (output, error) = stdio::of_guests(self.output_prefix.as_deref(), gate);
         wasi.stdout(output).stderr(error).max_random_size(PIECE as u64);
         if self.input == Input::Inherited {
             wasi.inherit_stdin();

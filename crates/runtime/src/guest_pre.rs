@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use outport_egress::{Egress, Gate, PartGate};
+use outport_egress::{Egress, Gate, GateCtx, PartGate};
 use outport_policy::{AllowList, text};
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
@@ -246,11 +246,16 @@ impl GuestPre {
     /// A store for a new instance that was admitted, with a gate and grants of its own; `depth` calls inside the app
     /// led to it.
     pub(crate) fn store_at(&self, depth: u32, account: &Arc<Account>) -> Store<Guest> {
-        self.store_with(self.shared.guest_env.context(), depth, account)
+        self.store_with(GuestEnv::context, depth, account)
     }
 
-    /// The same with a WASI context that is made of its [environment](Self::guest_env).
-    pub(crate) fn store_with(&self, wasi: WasiCtx, depth: u32, account: &Arc<Account>) -> Store<Guest> {
+    /// The same with a WASI context that is made by `wasi` of its [environment](Self::guest_env).
+    pub(crate) fn store_with(
+        &self,
+        wasi: impl FnOnce(&GuestEnv, &GateCtx) -> WasiCtx,
+        depth: u32,
+        account: &Arc<Account>,
+    ) -> Store<Guest> {
         let GuestPreInner {
             engine,
             gate,
@@ -260,6 +265,7 @@ impl GuestPre {
         } = &*self.shared;
         let gate = gate.open_at(depth).charge_to(account.clone());
         let parts = parts.iter().map(|part| part.open(&gate)).collect();
+        let wasi = wasi(guest_env, &gate);
         guest::store(
             engine,
             wasi,

@@ -6,6 +6,8 @@
 //! is treated as [`WhenFull`] says. Nothing else may write to these streams once they are [`open`].
 
 mod guest;
+mod lines;
+mod observer;
 mod prefixed;
 mod queue;
 
@@ -16,7 +18,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use outport_egress::GateCtx;
+
 pub(crate) use self::guest::GuestOutput;
+pub use self::observer::{GuestLine, OutputObserver, Stream, observe};
 use self::queue::{Output, OutputQueue};
 
 /// The treatment of a guest's output when a mebibyte of it waits for the reader.
@@ -26,12 +31,6 @@ pub enum WhenFull {
     Drop,
     /// The guest waits, within its limits: a command loses nothing.
     Wait,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stream {
-    Output,
-    Error,
 }
 
 /// Both streams.
@@ -65,10 +64,10 @@ fn streams() -> io::Result<&'static StandardStreams> {
     open(WhenFull::Drop)
 }
 
-/// The outputs that an instance prints to, its lines behind the name of a component if there is one.
-pub(crate) fn of_guests(component: Option<&str>) -> (GuestOutput, GuestOutput) {
+/// The outputs that an instance with this gate prints to, its lines behind the name of a component if there is one.
+pub(crate) fn of_guests(component: Option<&str>, gate: &GateCtx) -> (GuestOutput, GuestOutput) {
     let prefix = component.map(prefixed::prefix_of);
-    let of = |stream| GuestOutput::new(stream, prefix.clone());
+    let of = |stream| GuestOutput::new(stream, prefix.clone(), gate);
     (of(Stream::Output), of(Stream::Error))
 }
 
@@ -114,6 +113,11 @@ impl StandardStreams {
     /// room for 64 KiB of it.
     pub fn say(&self, text: &str) {
         self.queue(Stream::Error).offer_line(text.as_bytes());
+    }
+
+    /// Standard output for a thread that may wait.
+    pub fn output_in_turn(&'static self) -> impl Write + Send + 'static {
+        InTurn(self.queue(Stream::Output))
     }
 
     /// Standard error for a thread that may wait.

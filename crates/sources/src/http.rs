@@ -1,4 +1,4 @@
-//! The operator's HTTP client, which fetches code before any of it runs.
+//! The operator's HTTP client, which fetches code before any of it runs, and sends telemetry.
 //!
 //! It is configured as `curl` is: proxies from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, authorities from
 //! this machine or `SSL_CERT_FILE`. What servers answer is not trusted:
@@ -132,6 +132,9 @@ impl Fetcher {
         for _ in 0..=MAX_REDIRECTS {
             let by_proxy = self.is_proxied(&request.url);
             let response = self.send_once(&request, reach, by_proxy).await?;
+            if request.is_direct {
+                return Ok(response);
+            }
             let Some(next) = request.redirected(&response)? else {
                 return Ok(response);
             };
@@ -156,7 +159,7 @@ impl Fetcher {
             return Err(fail(FetchErrorKind::Offline));
         }
         // What a name stands for is looked at by the resolver, or is the proxy's matter.
-        if let Some(place) = Place::of_url(url) {
+        if let Some(place) = Place::of_url(url).filter(|_| !request.is_direct) {
             reach.permit(place).map_err(fail)?;
         }
         if request.has_credentials()

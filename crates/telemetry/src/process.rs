@@ -9,6 +9,7 @@ use outport_egress::meter::{MetricDescription, MetricKind};
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::access_log::LINES;
 use crate::registry::Registry;
 
 /// What was dropped: what a collector did not take, and series beyond the bound of a metric.
@@ -17,8 +18,7 @@ pub const DROPPED: MetricDescription = MetricDescription {
     kind: MetricKind::Counter,
     unit: None,
     labels: &["signal"],
-    help: "What was dropped since nobody took it, by signal: `traces`, `metrics`, `logs`, `access_log`, and `series` of metrics \
-           beyond the bound.",
+    help: "What was dropped since nobody took it, by signal: `traces`, `metrics`, `logs`, and `series` of metrics beyond the bound",
 };
 
 /// The settings that were read again.
@@ -27,7 +27,7 @@ pub const RELOADS: MetricDescription = MetricDescription {
     kind: MetricKind::Counter,
     unit: None,
     labels: &["outcome"],
-    help: "Times that the operator's settings were read again, by outcome: `loaded`, or `refused` where the old ones stay.",
+    help: "Times that the operator's settings were read again, by outcome: `loaded`, or `refused` where the old ones stay",
 };
 
 /// What runs.
@@ -36,7 +36,7 @@ pub const BUILD_INFO: MetricDescription = MetricDescription {
     kind: MetricKind::Gauge,
     unit: None,
     labels: &["version"],
-    help: "Always 1; the label says which version of Outport runs.",
+    help: "Always 1; the label says which version of Outport runs",
 };
 
 /// Processor time.
@@ -45,7 +45,7 @@ pub const CPU_SECONDS: MetricDescription = MetricDescription {
     kind: MetricKind::Time,
     unit: Some(Unit::Seconds),
     labels: &[],
-    help: "Processor time of the process, user and system, in seconds.",
+    help: "Processor time of the process, user and system, in seconds",
 };
 
 /// Memory.
@@ -54,7 +54,7 @@ pub const RESIDENT_MEMORY: MetricDescription = MetricDescription {
     kind: MetricKind::Gauge,
     unit: Some(Unit::Bytes),
     labels: &[],
-    help: "Resident memory of the process, in bytes.",
+    help: "Resident memory of the process, in bytes",
 };
 
 /// When it began.
@@ -63,7 +63,7 @@ pub const START_TIME: MetricDescription = MetricDescription {
     kind: MetricKind::Gauge,
     unit: Some(Unit::Seconds),
     labels: &[],
-    help: "The start of the process, in seconds since 1970.",
+    help: "The start of the process, in seconds since 1970",
 };
 
 /// Open files.
@@ -72,7 +72,7 @@ pub const OPEN_FDS: MetricDescription = MetricDescription {
     kind: MetricKind::Gauge,
     unit: None,
     labels: &[],
-    help: "Descriptors that the process has open: files, connections and others.",
+    help: "Descriptors that the process has open: files, connections and others",
 };
 
 /// The bound on open files.
@@ -81,12 +81,13 @@ pub const MAX_FDS: MetricDescription = MetricDescription {
     kind: MetricKind::Gauge,
     unit: None,
     labels: &[],
-    help: "Descriptors that the process may have open.",
+    help: "Descriptors that the process may have open",
 };
 
 /// All of them.
 pub const METRICS: &[MetricDescription] = &[
     DROPPED,
+    LINES,
     RELOADS,
     BUILD_INFO,
     CPU_SECONDS,

@@ -28,7 +28,7 @@ use crate::terminal::Terminal;
 /// Nothing runs. Tests of the policy in `outport.test.toml` beside the manifest are part of it.
 ///
 /// Takes the operator options of the commands that run guests, so that the same ones can be given. What there is
-/// nothing to do for here has no effect: `--dns-server`, `--audit-log`, `--state-dir`, `--key-value` and `--sqlite`;
+/// nothing to do for here has no effect: `--dns-server`, `--audit-log`, `--admin-listen`, `--state-dir`, `--key-value` and `--sqlite`;
 /// `--kernel-sandbox` is about compiling alone.
 #[derive(Debug, Args)]
 pub(crate) struct Options {

@@ -34,7 +34,7 @@ use crate::terminal::Terminal;
 /// Exit status 1 says that a destination is denied, 3 that it depends on what its name resolves to: `--dns` says that.
 ///
 /// Takes the operator options of the commands that run guests, so that the same ones can be given. What there is
-/// nothing to do for here has no effect: `--dns-server`, `--audit-log`, `--deny-warnings`, `--kernel-sandbox`,
+/// nothing to do for here has no effect: `--dns-server`, `--audit-log`, `--admin-listen`, `--deny-warnings`, `--kernel-sandbox`,
 /// `--cache-dir`, limits of compiling, `--state-dir`, `--key-value` and `--sqlite`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {

@@ -63,6 +63,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     let inside = startup.enter_sandbox(Needs {
         directories: directories.list(),
         stores: &stores,
+        app: None,
         allocation: Allocation::Pool { instances },
         memory: options.limits.of_all(),
         when_full: WhenFull::Drop,
@@ -100,9 +101,8 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     })?;
     ready.run(directories.list(), async |mut signals, network| {
         state.fill(&platform).await?;
-        let server = options
-            .service
-            .start(router(component, instances), listeners, terminal)?;
+        let router = network.telemetry().observe(router(component, instances));
+        let server = options.service.start(router, listeners, terminal)?;
         network.telemetry().readiness().listening();
         signals.next().await;
         Ok(finish(server, signals, terminal).await)

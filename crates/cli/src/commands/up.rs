@@ -100,6 +100,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         .enter_sandbox(Needs {
             directories: &options.copies(&written.manifest),
             stores: &stores,
+            app: Some(&written.manifest.application.name.value),
             allocation: if listeners.is_some() || options.waits_for_events(&written.manifest) {
                 Allocation::Pool {
                     instances: options.service.limits.instances(),
@@ -380,7 +381,7 @@ impl Options {
             .with_egress(network.egress())
             .with_callees(app.callees)
             .with_event_components(handled);
-        let router = Arc::new(router);
+        let router = Arc::new(telemetry.observe(router));
         router.answer_calls_from(&app.gates);
         let serves = listeners.is_some();
         let server = match listeners {

@@ -92,6 +92,13 @@ impl LogFile {
         self.directory.as_deref()
     }
 
+    /// True if `path` leads to the same file, and that is a plain one.
+    pub fn is_at(&self, path: &Path) -> bool {
+        let there = std::fs::metadata(path);
+        let rotated = self.rotated.as_ref();
+        there.is_ok_and(|there| rotated.is_some_and(|own| own.file_id == file_id(&there)))
+    }
+
     /// Opens it again if the path leads to another file now, or to none. Answers the bytes that the file has, if it is
     /// a plain one.
     ///

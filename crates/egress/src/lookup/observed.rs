@@ -40,7 +40,9 @@ impl<'a> ObservedLookup<'a> {
         self.outcome = match answer {
             Ok(answer) => {
                 let addresses = answer.addresses.len();
-                self.trace.span().record("outport.addresses", addresses);
+                self.trace
+                    .span()
+                    .record("outport.addresses", spans::number(addresses as u64));
                 ANSWERED
             }
             Err(error) => error.code(),

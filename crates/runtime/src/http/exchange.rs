@@ -211,7 +211,8 @@ impl Exchange {
             return;
         };
         let status = response.status;
-        self.span.record("http.response.status_code", status.as_u16());
+        self.span
+            .record("http.response.status_code", i64::from(status.as_u16()));
         if status.is_server_error() {
             self.span.record("error.type", status.as_str());
         } else if response.end == End::Broken {
@@ -270,6 +271,6 @@ fn server_span<B>(labels: &RouteLabels, request: &Request<B>, client: SocketAddr
     span.record("http.request.method", method);
     span.record("url.path", text::begin(format_args!("{}", request.uri().path())));
     span.record("client.address", client.ip().to_canonical().to_string());
-    span.record("client.port", client.port());
+    span.record("client.port", i64::from(client.port()));
     span
 }

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use http::Request;
 use http_body_util::BodyExt;
-use outport_egress::GateView;
+use outport_egress::{GateCtx, GateView};
 use outport_manifest::WagiArguments;
 use tokio::time::sleep;
 use tracing::Level;
@@ -40,6 +40,7 @@ use super::http_component::{RequestBody, ResponseParts};
 use super::request_trace::RequestTrace;
 use crate::command::{NotACommand, RunPre, exit_code};
 use crate::failure_log::FailureLog;
+use crate::guest_env::GuestEnv;
 use crate::guest_pre::GuestPre;
 use crate::instance_counts::InstanceEnd;
 
@@ -78,14 +79,16 @@ impl WagiPre {
             let (head, body) = request.into_parts();
             let body = body.map_err(Into::into).boxed_unsync();
             let exchange = Exchange::of(&head, &body, &self.arguments, guest.guest_env());
-            let wasi = guest.guest_env().context_with(|wasi| {
-                wasi.args(&exchange.arguments)
-                    .envs(&exchange.environment)
-                    .stdin(Input::new(body))
-                    .stdout(output.stream());
-            });
-            drop(exchange);
+            let wasi = |env: &GuestEnv, gate: &GateCtx| {
+                env.context_with(gate, |wasi| {
+                    wasi.args(&exchange.arguments)
+                        .envs(&exchange.environment)
+                        .stdin(Input::new(body))
+                        .stdout(output.stream());
+                })
+            };
             let mut store = guest.store_with(wasi, held.slot.depth(), &held.account);
+            drop(exchange);
             trace.enter(store.data_mut().gate().ctx, &held.stay);
             exit_code(self.command.run(&mut store).await)
         });

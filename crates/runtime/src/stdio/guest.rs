@@ -6,13 +6,15 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use outport_egress::GateCtx;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{self, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
+use super::observer::ObservedLines;
 use super::prefixed::{Prefixed, Reader};
 use super::queue::OutputQueue;
 use super::{Stream, WhenFull};
@@ -23,10 +25,12 @@ pub(crate) struct GuestOutput {
     stream: Stream,
     /// The lines that each get a prefix; the instance's handles share what they have begun.
     lines: Option<Arc<Prefixed>>,
+    /// What is told to somebody else.
+    observed: Option<Arc<ObservedLines>>,
 }
 
 impl GuestOutput {
-    pub(super) fn new(stream: Stream, prefix: Option<Arc<str>>) -> Self {
+    pub(super) fn new(stream: Stream, prefix: Option<Arc<str>>, gate: &GateCtx) -> Self {
         let rest = move |bytes: &[u8]| {
             if let Ok(streams) = super::streams() {
                 streams.queue(stream).offer(bytes);
@@ -42,6 +46,7 @@ impl GuestOutput {
         Self {
             stream,
             lines: prefix.map(|prefix| Arc::new(Prefixed::new(prefix, reader(), rest))),
+            observed: ObservedLines::of(gate, stream).map(Arc::new),
         }
     }
 }
@@ -76,20 +81,23 @@ pub(super) struct GuestStream {
     queue: Option<&'static OutputQueue>,
     when_full: WhenFull,
     lines: Option<Arc<Prefixed>>,
+    observed: Option<Arc<ObservedLines>>,
 }
 
 impl GuestStream {
     fn to(output: &GuestOutput) -> Self {
-        let lines = output.lines.clone();
+        let (lines, observed) = (output.lines.clone(), output.observed.clone());
         match super::streams() {
             Ok(streams) => Self {
                 lines,
+                observed,
                 ..Self::of(streams.queue(output.stream), streams.when_full)
             },
             Err(_) => Self {
                 queue: None,
                 when_full: WhenFull::Drop,
                 lines,
+                observed,
             },
         }
     }
@@ -99,6 +107,14 @@ impl GuestStream {
             queue: Some(queue),
             when_full,
             lines: None,
+            observed: None,
+        }
+    }
+
+    /// Tells of what was taken.
+    fn taken(&self, bytes: &[u8]) {
+        if let Some(observed) = &self.observed {
+            observed.wrote(bytes);
         }
     }
 
@@ -135,16 +151,13 @@ impl Pollable for GuestStream {
 impl OutputStream for GuestStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let queue = self.queue().map_err(stream_error)?;
-        if let Some(lines) = &self.lines {
-            return self.put_lines(lines, &bytes).map_err(stream_error);
+        match (&self.lines, self.when_full) {
+            (Some(lines), _) => self.put_lines(lines, &bytes).map_err(stream_error)?,
+            (None, WhenFull::Wait) => queue.push(&bytes).map_err(stream_error)?,
+            (None, WhenFull::Drop) => queue.offer(&bytes),
         }
-        match self.when_full {
-            WhenFull::Wait => queue.push(&bytes).map_err(stream_error),
-            WhenFull::Drop => {
-                queue.offer(&bytes);
-                Ok(())
-            }
-        }
+        self.taken(&bytes);
+        Ok(())
     }
 
     fn flush(&mut self) -> StreamResult<()> {
@@ -170,15 +183,18 @@ impl AsyncWrite for GuestStream {
                 return Poll::Pending;
             }
             self.put_lines(lines, bytes)?;
+            self.taken(bytes);
             return Poll::Ready(Ok(bytes.len()));
         }
-        match self.when_full {
-            WhenFull::Wait => queue.accept(context, bytes),
+        let taken = match self.when_full {
+            WhenFull::Wait => ready!(queue.accept(context, bytes))?,
             WhenFull::Drop => {
                 queue.offer(bytes);
-                Poll::Ready(Ok(bytes.len()))
+                bytes.len()
             }
-        }
+        };
+        self.taken(&bytes[..taken]);
+        Poll::Ready(Ok(taken))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {

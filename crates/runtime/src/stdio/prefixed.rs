@@ -1,21 +1,22 @@
 //! A guest's output line by line, each behind the name of its component.
 //!
 //! Whole lines go out together, so that those of several guests never run into each other. What has no line break yet
-//! waits for it, [`LONGEST`] bytes at most; then it goes out as a line, and at the end of the instance. Into a file or
+//! waits for it, [`LONGEST`](super::lines::LONGEST) bytes at most; then it goes out as a line, and at the end of the instance. Into a file or
 //! a pipe bytes are passed on as they are, whether or not they are text. On a terminal they could take the name away
 //! again: there a line holds colours, and no other control character does what it would ([`for_a_terminal`]).
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use outport_policy::text;
+
+use super::lines::LineSplitter;
 
 /// Lines of one stream of one instance.
 pub(super) struct Prefixed {
     prefix: Arc<str>,
     reader: Reader,
-    /// The line that has no end yet.
-    begun: Mutex<Vec<u8>>,
+    splitter: LineSplitter,
     /// The place that the last line goes to, if it has no end.
     rest: Box<Rest>,
 }
@@ -45,35 +46,15 @@ impl Prefixed {
         Self {
             prefix,
             reader,
-            begun: Mutex::default(),
+            splitter: LineSplitter::default(),
             rest: Box::new(rest),
         }
     }
 
     /// The lines that `bytes` completes, each with its prefix and its line break.
-    pub(super) fn lines(&self, mut bytes: &[u8]) -> Vec<u8> {
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn lines(&self, bytes: &[u8]) -> Vec<u8> {
         let mut whole = Vec::new();
-        while !bytes.is_empty() {
-            let room = LONGEST - begun.len();
-            let most = &bytes[..bytes.len().min(room)];
-            let (part, ends) = match most.iter().position(|byte| *byte == b'\n') {
-                Some(end) => (&most[..end], true),
-                None => (most, most.len() == room),
-            };
-            bytes = &bytes[part.len()..];
-            // A line break that comes next ends this line, not an empty one.
-            bytes = if ends {
-                bytes.strip_prefix(b"\n").unwrap_or(bytes)
-            } else {
-                bytes
-            };
-            begun.extend_from_slice(part);
-            if ends {
-                self.put_line(&mut whole, &begun);
-                begun.clear();
-            }
-        }
+        self.splitter.split(bytes, |line| self.put_line(&mut whole, line));
         whole
     }
 
@@ -137,7 +118,7 @@ const PICTURES: u32 = 0x2400;
 
 impl Drop for Prefixed {
     fn drop(&mut self) {
-        let begun = std::mem::take(self.begun.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let begun = self.splitter.take_begun();
         if !begun.is_empty() {
             let mut whole = Vec::new();
             self.put_line(&mut whole, &begun);
@@ -152,11 +133,11 @@ impl fmt::Debug for Prefixed {
     }
 }
 
-/// Bytes of a line at most.
-const LONGEST: usize = 8 * 1024;
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use super::super::lines::LONGEST;
     use super::*;
 
     fn written(pieces: &[&[u8]]) -> Vec<u8> {

@@ -27,6 +27,8 @@ pub struct Request {
     is_upload: bool,
     /// Where it may lead, if that is not where the client's requests do.
     pub(super) reach: Option<Reach>,
+    /// It goes where it says, and nowhere else.
+    pub(super) is_direct: bool,
 }
 
 /// The body of a request, which can be sent again.
@@ -97,6 +99,7 @@ impl Request {
             body: RequestBody::Empty,
             is_upload: false,
             reach: None,
+            is_direct: false,
         })
     }
 
@@ -129,6 +132,16 @@ impl Request {
     pub fn within(self, reach: Reach) -> Self {
         Self {
             reach: Some(reach),
+            ..self
+        }
+    }
+
+    /// The same for the very server that the operator wrote down: also at a link-local address, where that is what he
+    /// wrote. No redirect is followed.
+    #[must_use]
+    pub fn direct(self) -> Self {
+        Self {
+            is_direct: true,
             ..self
         }
     }

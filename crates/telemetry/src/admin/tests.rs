@@ -166,6 +166,7 @@ fn the_policy_is_shown_while_there_is_one() {
     );
 }
 
+// proves: ISO-5
 #[test]
 fn whoever_says_nothing_makes_place_for_others() {
     let running = running();
@@ -184,6 +185,7 @@ fn whoever_says_nothing_makes_place_for_others() {
     assert!(ended >= CONNECTIONS, "{ended}");
 }
 
+// proves: ISO-5
 #[test]
 fn a_client_has_so_much_time_from_its_first_byte_to_its_last() {
     let running = running();

@@ -171,3 +171,28 @@ fn a_name_stays_of_one_kind() {
             .all(|family| family.name != OPEN.name)
     );
 }
+
+/// A measure for people: `--ignored --nocapture`.
+#[test]
+#[ignore = "it measures"]
+fn a_scrape_of_200_components_takes_so_long() {
+    let registry = Registry::new(&[REQUESTS, TIMES]);
+    let meter = registry.meter();
+    for component in 0..200 {
+        let component = SharedString::from(format!("component-{component}"));
+        for route in 0..40 {
+            let labels = [component.clone(), format!("/route-{route}/...").into()];
+            meter.counter(&REQUESTS, labels).increment(1);
+        }
+        meter.histogram(&TIMES, [component]).record(0.1);
+    }
+    let began = std::time::Instant::now();
+    let snapshot = registry.collect();
+    let collected = began.elapsed();
+    let text = snapshot.to_text(TextForm::OpenMetrics);
+    println!(
+        "{collected:?} to collect, {:?} in all, {} bytes",
+        began.elapsed(),
+        text.len()
+    );
+}
