@@ -26,14 +26,15 @@ mod http;
     feature = "llm",
     feature = "mqtt",
     feature = "mysql",
-    feature = "redis",
-    feature = "sqlite"
+    feature = "redis"
 ))]
 mod platform;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod sockets;
 mod spin_v1;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -108,19 +109,19 @@ fn define_answer(
         ("wasi:tls", _) => tls::define(instance, (interface, function), shut),
         #[cfg(feature = "postgres")]
         ("fermyon:spin" | "spin:postgres", "postgres") => postgres::define(instance, of_version, shut),
+        #[cfg(feature = "sqlite")]
+        ("fermyon:spin" | "spin:sqlite", "sqlite") => sqlite::define(instance, of_version, shut),
         #[cfg(any(
             feature = "key-value",
             feature = "llm",
             feature = "mqtt",
             feature = "mysql",
-            feature = "redis",
-            feature = "sqlite"
+            feature = "redis"
         ))]
         (
-            "fermyon:spin" | "spin:key-value" | "spin:mqtt" | "spin:mysql" | "spin:redis" | "spin:sqlite"
-            | "wasi:keyvalue",
+            "fermyon:spin" | "spin:key-value" | "spin:mqtt" | "spin:mysql" | "spin:redis" | "wasi:keyvalue",
             _,
-        ) => platform::define(instance, of_version, shut),
+        ) => platform::define(instance, (interface, function), shut),
         _ => Ok(false),
     }
 }

@@ -1,4 +1,5 @@
-//! The refusals of stores, databases, brokers and models, as an attempt of the label or the address that a call has.
+//! The refusals of key-value stores, brokers, models, and servers of Redis and MySQL, each as an attempt of the label or the
+//! address that a call has.
 
 use outport_egress::{GateView, ShutGate};
 #[cfg(feature = "key-value")]
@@ -11,21 +12,20 @@ use outport_platform::mqtt;
 use outport_platform::mysql;
 #[cfg(feature = "redis")]
 use outport_platform::redis;
-#[cfg(feature = "sqlite")]
-use outport_platform::sqlite;
-#[cfg(any(feature = "key-value", feature = "llm", feature = "sqlite"))]
+#[cfg(any(feature = "key-value", feature = "llm"))]
 use outport_policy::LabelKind;
-#[cfg(feature = "sqlite")]
-use wasmtime::component::Lower;
-use wasmtime::component::{LinkerInstance, Resource};
+use wasmtime::component::LinkerInstance;
+#[cfg(any(feature = "key-value", feature = "mqtt", feature = "mysql", feature = "redis"))]
+use wasmtime::component::Resource;
 
+#[cfg(any(feature = "key-value", feature = "mqtt", feature = "mysql", feature = "redis"))]
 use super::Placeholder;
 use crate::guest::Guest;
 
 /// Defines a function that answers; says whether it is one of those.
 pub(super) fn define(
     instance: &mut LinkerInstance<'_, Guest>,
-    (interface, version, function): (&str, &str, &str),
+    (interface, function): (&str, &str),
     shut: ShutGate,
 ) -> wasmtime::Result<bool> {
     match (interface, function) {
@@ -125,45 +125,7 @@ pub(super) fn define(
                 ),))
             })?;
         }
-        #[cfg(feature = "sqlite")]
-        ("fermyon:spin/sqlite", "[static]connection.open") => {
-            refuse_database(instance, function, shut, || sqlite::SpinV2Error::AccessDenied)?;
-        }
-        #[cfg(feature = "sqlite")]
-        ("spin:sqlite/sqlite", "[static]connection.open") if version == "3.0.0" => {
-            refuse_database(instance, function, shut, || sqlite::SpinV3Error::AccessDenied)?;
-        }
-        #[cfg(feature = "sqlite")]
-        ("spin:sqlite/sqlite", "[static]connection.open") => {
-            refuse_database(instance, function, shut, || sqlite::SpinV31Error::AccessDenied)?;
-        }
-        #[cfg(feature = "sqlite")]
-        ("spin:sqlite/sqlite", "[static]connection.open-async") => {
-            instance.func_wrap_concurrent(function, move |store, (label,): (String,)| {
-                let kind = LabelKind::SqliteDatabase;
-                store.with(|mut store| shut.refuse_label(store.get().gate().ctx, kind, &label));
-                let denied = sqlite::SpinV31Error::AccessDenied;
-                Box::pin(std::future::ready(Ok((Err::<Resource<Placeholder>, _>(denied),))))
-            })?;
-        }
         _ => return Ok(false),
     }
     Ok(true)
-}
-
-/// Refuses databases with the error of a version.
-#[cfg(feature = "sqlite")]
-fn refuse_database<E: Lower + Send + Sync + 'static>(
-    instance: &mut LinkerInstance<'_, Guest>,
-    function: &str,
-    shut: ShutGate,
-    denied: fn() -> E,
-) -> wasmtime::Result<()>
-where
-    Result<Resource<Placeholder>, E>: Lower,
-{
-    instance.func_wrap(function, move |mut store, (label,): (String,)| {
-        shut.refuse_label(store.data_mut().gate().ctx, LabelKind::SqliteDatabase, &label);
-        Ok((Err::<Resource<Placeholder>, _>(denied()),))
-    })
 }
