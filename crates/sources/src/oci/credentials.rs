@@ -7,6 +7,8 @@
 
 use std::env;
 use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use outport_manifest::Secret;
 use outport_policy::text;
+use rustix::fs::OFlags;
 
 use super::reference::RegistryHost;
 
@@ -110,7 +113,7 @@ fn in_file(path: &Path, host: &RegistryHost, helper_time: Duration) -> Result<Cr
         path: shown(),
         reason,
     };
-    let file = match File::open(path) {
+    let file = match open_plain(path) {
         Ok(file) => file,
         Err(error)
             if matches!(
@@ -122,9 +125,6 @@ fn in_file(path: &Path, host: &RegistryHost, helper_time: Duration) -> Result<Cr
         }
         Err(error) => return Err(fail(error.to_string())),
     };
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Err(fail("it is not a file".to_owned()));
-    }
     let helper = |reason| CredentialError::Helper {
         path: shown(),
         host: host.to_string(),
@@ -168,6 +168,26 @@ fn in_file(path: &Path, host: &RegistryHost, helper_time: Duration) -> Result<Cr
         ))),
         Ok(Err(_)) => Err(fail("it is not the JSON that Docker writes".to_owned())),
         Err(_) => Err(helper("it does not answer")),
+    }
+}
+
+/// Opens a plain file. To open a pipe waits for its other end, and a device may do something: neither is opened, nor waited
+/// for where it has come by now.
+fn open_plain(path: &Path) -> io::Result<File> {
+    let refused = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a file");
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(refused());
+    }
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut options = File::options();
+    let file = options
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(refused())
     }
 }
 
@@ -227,6 +247,23 @@ mod tests {
             in_file(&path, &host, HELPER_TIME),
             Ok(Credentials::None)
         ));
+    }
+
+    // proves: ISO-7
+    #[test]
+    fn what_is_no_file_is_refused_and_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("config.json");
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
+        let host = "a.example".parse().unwrap();
+        for path in [&pipe, folder.path(), Path::new("/dev/zero")] {
+            let found = in_file(path, &host, HELPER_TIME);
+            let Err(CredentialError::File { reason, .. }) = found else {
+                panic!("{}", path.display());
+            };
+            assert_eq!(reason, "it is not a file");
+        }
     }
 
     #[test]
