@@ -1,5 +1,7 @@
 //! The access log: what the server writes of each request, and who it is kept from.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

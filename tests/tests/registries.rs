@@ -46,6 +46,22 @@ fn refused(finished: &Finished, words: &str) {
 }
 
 #[test]
+fn what_a_pull_has_to_fulfil_is_nothing_to_ask_of_a_push() {
+    let push = || Outport::command("push").manifest("").args(["127.0.0.1:1/shop:1"]);
+    for option in ["--require-digest", "--verify-key=cosign.pub"] {
+        let finished = push().option(option).finish().expect_code(2);
+        let name = option.split('=').next().unwrap();
+        let expected = format!("`{name}` has no effect on a push");
+        assert!(finished.stderr.contains(&expected), "{finished}");
+    }
+    let finished = push()
+        .variable("OUTPORT_REQUIRE_DIGEST", "1")
+        .finish()
+        .expect_code(2);
+    assert!(!finished.stderr.contains("no effect"), "{finished}");
+}
+
+#[test]
 fn an_app_that_was_pushed_is_what_others_see_and_runs_from_there() {
     let registry = DockerRegistry::start();
     let statements = [

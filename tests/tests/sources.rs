@@ -254,6 +254,31 @@ fn whatever_a_server_lies_about_is_an_error_with_its_place_and_leaves_nothing() 
 }
 
 #[test]
+fn a_url_behind_a_misspelt_key_is_quoted_without_what_may_be_secret() {
+    let url = "https://me:SECRET@files.example.com/far.wasm?signature=SECRET";
+    let rows = [
+        format!("source = {{ ulr = \"{url}\", digest = \"sha256:00\" }}"),
+        format!("source = {{ url = \"https://files.example.com\", digst = '{url}' }}"),
+        format!("sorce = \"{url}\""),
+    ];
+    for row in rows {
+        let manifest = format!(
+            "spin_manifest_version = 2\napplication.name = \"far\"\n[[trigger.command]]\ncomponent = \"c\"\n\
+             [component.c]\n{row}\n"
+        );
+        for command in ["up", "check"] {
+            let finished = Outport::command(command).manifest(&manifest).finish();
+            assert_ne!(finished.code, Some(0), "{finished}");
+            assert!(
+                finished.to_string().contains("files.example.com"),
+                "{row}: {finished}"
+            );
+            assert!(!finished.to_string().contains("SECRET"), "{row}: {finished}");
+        }
+    }
+}
+
+#[test]
 fn two_starts_at_once_fetch_once_and_one_that_is_killed_leaves_nothing_that_is_used() {
     let (server, cache) = (WebServer::start(), Cache::new());
     let code = script_guest();

@@ -22,7 +22,7 @@ use crate::files::{Files, read_own_text, read_text, unreadable};
 use crate::load_options::LoadOptions;
 use crate::reference_options::{Artifact, ReferenceOptions, RegistryArguments, named_reference};
 use crate::terminal::Terminal;
-use crate::written_values::values_of;
+use crate::written_values::{values_of, values_with_urls};
 
 /// The help of `-f` for commands that change or read what is beside the manifest, and take no reference.
 pub(crate) const LOCAL_APP: &str = "The app: a `spin.toml`, or the directory that it is in";
@@ -158,6 +158,11 @@ impl AppOptions {
         Ok(self)
     }
 
+    /// What has to be true of what is pulled.
+    pub(crate) fn references(&self) -> &ReferenceOptions {
+        &self.references
+    }
+
     /// How registries are asked.
     pub(crate) fn registries(&self) -> &RegistryArguments {
         self.references.registries()
@@ -283,7 +288,8 @@ fn conceal_secrets(read: &Reading<Manifest>, files: &mut Files) {
     // Of a variable that is called so, what is behind it is a table.
     let is_text = |value: &Range<usize>| text[..value.start].ends_with(['"', '\'']);
     // Of code from elsewhere a user, a password, and what follows the `?`, which may be a signature.
-    for url in values_of("url", text).filter(is_text) {
+    let urls = values_of("url", text).filter(is_text);
+    for url in urls.chain(values_with_urls(text)) {
         let written = &text[url.clone()];
         let query = written.find(['?', '#']).unwrap_or(written.len());
         let [user, _] = ServerUrl::hidden_parts(written);

@@ -33,7 +33,7 @@ use crate::spin_environment;
 use crate::state_options::StateOptions;
 use crate::telemetry::TelemetryOptions;
 use crate::terminal::Terminal;
-use crate::written_values::{values_of, values_of_secrets};
+use crate::written_values::{values_of, values_of_secrets, values_with_urls};
 
 /// Options that only the operator has. They hold for every guest.
 #[derive(Debug, Clone, Args)]
@@ -336,7 +336,8 @@ fn conceal_secrets(source: &SourceFile, files: &mut Files) {
         files.conceal(source.path(), secret);
     }
     let urls = ["url", "address", "endpoint"];
-    for url in urls.iter().flat_map(|key| values_of(key, text)) {
+    let named = urls.iter().flat_map(|key| values_of(key, text));
+    for url in named.chain(values_with_urls(text)) {
         for part in ServerUrl::hidden_parts(&text[url.clone()]) {
             files.conceal(source.path(), url.start + part.start..url.start + part.end);
         }

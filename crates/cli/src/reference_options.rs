@@ -79,6 +79,21 @@ impl ReferenceOptions {
         &self.registries
     }
 
+    /// Refuses what is asked of a pull where something is pushed.
+    pub(crate) fn refuse_for_push(&self) -> Result<(), Failure> {
+        let given = [
+            ("--require-digest", self.require_digest),
+            ("--verify-key", !self.verify_key.is_empty()),
+        ];
+        let Some((option, _)) = given.into_iter().find(|(_, given)| *given) else {
+            return Ok(());
+        };
+        let error = Diagnostic::error(format!("`{option}` has no effect on a push"));
+        Err(Failure::unusable(error.helped_by(
+            "leave it out, and give it to whoever pulls: `up`, `check`, `explain`, `pull` and so on take it",
+        )))
+    }
+
     /// Pulls what a path names that is a reference; nothing where it is a path.
     pub(crate) fn pulled(
         &self,

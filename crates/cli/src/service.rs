@@ -89,6 +89,20 @@ impl ServiceOptions {
     }
 }
 
+/// Waits until somebody asks to stop, or a part of the server has failed: then the exit status is 1, and whoever watches the
+/// process starts it anew, rather than that it serves with less than it should.
+pub(crate) async fn until_stopped(server: &Server, signals: &mut StopSignals) -> i32 {
+    tokio::select! {
+        biased;
+        _ = signals.next() => 0,
+        () = server.failed() => {
+            signals.stopping();
+            tracing::error!("the server stops, since a part of it has failed");
+            1
+        }
+    }
+}
+
 /// Lets the server finish what it is at. A second signal ends the wait, which is said where there is one; answers the
 /// exit status.
 pub(crate) async fn finish(mut server: Server, mut signals: StopSignals, terminal: Terminal) -> i32 {

@@ -70,6 +70,11 @@ impl StopSignals {
         }
     }
 
+    /// The process stops by itself: it is not ready any more.
+    pub(crate) fn stopping(&self) {
+        self.readiness.stopping();
+    }
+
     /// Waits until what guests and Outport wrote is read, however long that takes: what a command printed is for
     /// whoever reads it in his own time. A signal to stop ends it, whose status is answered then.
     pub(crate) async fn unless_written(&mut self) -> Option<i32> {

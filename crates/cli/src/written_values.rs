@@ -44,6 +44,17 @@ pub(crate) fn values_of_secrets(text: &str) -> impl Iterator<Item = Range<usize>
     })
 }
 
+/// Where the strings stand that are URLs, whatever their keys are called: a misspelt one says nothing of what is behind it.
+pub(crate) fn values_with_urls(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices('=').filter_map(|(at, _)| {
+        let value = text[at + 1..].trim_start_matches(BLANK);
+        let (quotes, length) = extent(value);
+        let start = text.len() - value.len() + quotes;
+        let is_url = quotes > 0 && text[start..start + length].contains("://");
+        is_url.then_some(start..start + length)
+    })
+}
+
 /// Parts of the names of such keys.
 const SECRET: [&str; 4] = ["auth", "pas", "secret", "tok"];
 
@@ -119,5 +130,28 @@ mod tests {
             values_of_secrets("path = \"token\"\nurl = \"http://tok\"").count(),
             0
         );
+    }
+
+    #[test]
+    fn urls_are_found_behind_every_key_and_not_in_lists() {
+        let rows: [(&str, &[&str]); 7] = [
+            (
+                r#"source = { ulr = "https://a/?b=c", digest = "sha256:x" }"#,
+                &["https://a/?b=c"],
+            ),
+            (r#"'u rl'='https://me:secret@a'"#, &["https://me:secret@a"]),
+            (
+                r#"source = "https://a" # b = "http://c""#,
+                &["https://a", "http://c"],
+            ),
+            ("ulr = \"https://never\nnext = \"x\"", &["https://never"]),
+            (r#"allowed_outbound_hosts = ["https://a"]"#, &[]),
+            (r#"source = "app.wasm""#, &[]),
+            ("url = https://a", &[]),
+        ];
+        for (text, expected) in rows {
+            let found: Vec<_> = values_with_urls(text).map(|url| &text[url]).collect();
+            assert_eq!(found, expected, "{text}");
+        }
     }
 }

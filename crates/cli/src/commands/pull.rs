@@ -8,6 +8,8 @@ use clap::Args;
 use outport_check::Diagnostic;
 use outport_policy::text;
 use outport_sources::oci::Reference;
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use crate::failure::Failure;
 use crate::fetching::ClientArguments;
@@ -88,7 +90,10 @@ fn write_out(from: &Path, to: &Path) -> io::Result<()> {
         (None, _) => Path::new("."),
     };
     fs::create_dir_all(parent)?;
-    let new = parent.join(format!(".outport-pull-{}", std::process::id()));
+    remove_leftovers(parent);
+    let new = parent.join(format!("{UNFINISHED}{}", std::process::id()));
+    // A name of somebody before us, who was killed.
+    let _ = fs::remove_dir_all(&new);
     let copied = copy(from, &new).and_then(|()| match &there {
         Some(there) => move_into(&new, there),
         None => fs::rename(&new, to),
@@ -98,6 +103,24 @@ fn write_out(from: &Path, to: &Path) -> io::Result<()> {
     }
     copied
 }
+
+/// Removes what pulls left behind that were killed. What belongs to a process that runs is left alone, whoever that is now.
+fn remove_leftovers(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED));
+        let process = process.and_then(|number| number.parse::<u32>().ok());
+        let process = process.and_then(|number| Pid::from_raw(number.try_into().ok()?));
+        let is_gone = process.is_some_and(|process| test_kill_process(process) == Err(Errno::SRCH));
+        // Of a link only the link would be removed; but none of ours is one.
+        if is_gone && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// As the name of a folder begins that is not whole yet; the process that makes it follows.
+const UNFINISHED: &str = ".outport-pull-";
 
 /// Moves all that is in a directory, which is no more then.
 fn move_into(from: &Path, to: &Path) -> io::Result<()> {
@@ -129,6 +152,39 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_killed_pulls_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        // No process has such a number: the kernel's highest is 2^22.
+        let names = [
+            (".outport-pull-8388607", false),
+            (".outport-pull-1", true),
+            (".outport-pull-0", true),
+            (".outport-pull--5", true),
+            (".outport-pull-x", true),
+            (".outport-pull-", true),
+            ("outport-pull-8388607", true),
+            (".outport-pull-83886070000000", true),
+        ];
+        for (name, _) in names {
+            fs::create_dir_all(root.join(name).join("a")).unwrap();
+        }
+        let own = root.join(format!("{UNFINISHED}{}", std::process::id()));
+        fs::create_dir_all(own.join("half")).unwrap();
+        fs::write(root.join(".outport-pull-8388606"), "a file").unwrap();
+        let from = root.join("from");
+        fs::create_dir(&from).unwrap();
+        fs::write(from.join("b"), "content").unwrap();
+        write_out(&from, &root.join("to")).unwrap();
+        for (name, stays) in names {
+            assert_eq!(root.join(name).exists(), stays, "{name}");
+        }
+        assert!(root.join(".outport-pull-8388606").exists() && !own.exists());
+        assert_eq!(fs::read(root.join("to/b")).unwrap(), b"content");
+        assert!(!root.join("to/half").exists());
+    }
 
     #[test]
     fn an_empty_directory_is_filled_by_whatever_name() {

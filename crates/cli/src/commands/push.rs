@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::Resettable;
 use outport_check::Diagnostic;
 use outport_manifest::{Component, ComponentId, Implementation, Manifest, Source};
 use outport_runtime::app::FetchedCode;
@@ -26,6 +27,9 @@ use crate::terminal::Terminal;
 /// which standard output gets.
 #[derive(Debug, Args)]
 #[command(mut_arg("from", |from| from.help(LOCAL_APP)))]
+// What a pull has to fulfil; a variable of the environment that is there for pulls says nothing of a push.
+#[command(mut_arg("require_digest", |only| only.hide(true).env(Resettable::Reset)))]
+#[command(mut_arg("verify_key", |only| only.hide(true)))]
 pub(crate) struct Options {
     /// Where to, such as `ghcr.io/me/app:1.0`; without a tag it is `latest`
     #[arg(value_name = "REFERENCE", value_parser = parse)]
@@ -39,6 +43,7 @@ pub(crate) struct Options {
 }
 
 pub(super) fn push(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
+    options.app.references().refuse_for_push()?;
     let mut files = Files::default();
     let source = options.app.read_manifest(&mut files).map_err(Failure::unusable)?;
     let (manifest, _) = Manifest::parse(&source).complete().map_err(|problems| {

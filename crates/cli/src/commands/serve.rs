@@ -16,7 +16,7 @@ use crate::author_options::AuthorOptions;
 use crate::failure::Failure;
 use crate::limit_options::LimitOptions;
 use crate::operator_options::OperatorOptions;
-use crate::service::{ServiceOptions, finish};
+use crate::service::{ServiceOptions, finish, until_stopped};
 use crate::startup::{Needs, Startup};
 use crate::terminal::Terminal;
 
@@ -104,8 +104,8 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         let router = network.telemetry().observe(router(component, instances));
         let server = options.service.start(router, listeners, terminal)?;
         network.telemetry().readiness().listening();
-        signals.next().await;
-        Ok(finish(server, signals, terminal).await)
+        let status = until_stopped(&server, &mut signals).await;
+        Ok(status.max(finish(server, signals, terminal).await))
     })
 }
 

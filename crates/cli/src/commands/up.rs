@@ -6,6 +6,7 @@
 mod summary;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ use crate::files::Files;
 use crate::limit_options::LimitOptions;
 use crate::network::Network;
 use crate::operator_options::OperatorOptions;
-use crate::service::{ServiceOptions, finish};
+use crate::service::{ServiceOptions, finish, until_stopped};
 use crate::signals::StopSignals;
 use crate::startup::{Needs, Ready, Startup};
 use crate::state_options::InitialState;
@@ -395,17 +396,17 @@ impl Options {
             terminal.insist("Waiting for events");
         }
         telemetry.readiness().listening();
-        tokio::select! {
+        let status = tokio::select! {
             biased;
-            _ = signals.next() => {}
-            () = run_beside(app.commands, terminal) => {}
-        }
-        Ok(finish(server, signals, terminal).await)
+            status = until_stopped(&server, &mut signals) => status,
+            never = run_beside(app.commands, terminal) => match never {},
+        };
+        Ok(status.max(finish(server, signals, terminal).await))
     }
 }
 
 /// Runs commands next to a server, which goes on when they have ended.
-async fn run_beside(commands: Vec<Command>, terminal: Terminal) {
+async fn run_beside(commands: Vec<Command>, terminal: Terminal) -> Infallible {
     run_all(commands, terminal).await;
     std::future::pending().await
 }

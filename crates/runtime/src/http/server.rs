@@ -12,6 +12,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -82,6 +83,14 @@ pub struct Server {
     threads: Arc<Workers>,
     /// Closed once every worker has ended.
     workers: mpsc::Receiver<()>,
+    failed: watch::Receiver<Failed>,
+}
+
+/// Whether a part of the server has ended by a fault of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failed {
+    No,
+    Yes,
 }
 
 /// Whether a server goes on.
@@ -133,6 +142,8 @@ impl Server {
     ) -> Result<Self, ServeError> {
         let (stop, stopping) = watch::channel(Phase::Serving);
         let (alive, workers) = mpsc::channel(1);
+        let (fail, failed) = watch::channel(Failed::No);
+        let fail = Arc::new(fail);
         let mut threads = Vec::new();
         router.check_own_memory();
         let common = Arc::new(Common {
@@ -160,14 +171,12 @@ impl Server {
                 common: Arc::clone(&common),
                 stopping: stopping.clone(),
             };
-            let alive = alive.clone();
+            let (alive, fail) = (alive.clone(), Arc::clone(&fail));
             threads.push(runtime.handle().clone());
             thread::Builder::new()
                 .name(format!("outport-worker-{number}"))
                 .spawn(move || {
-                    if let Err(error) = runtime.block_on(worker.work(socket)) {
-                        tracing::error!("worker {number} ended: {error}");
-                    }
+                    note_failure(number, &fail, || runtime.block_on(worker.work(socket)));
                     // What still blocks, such as reading a file, had its time; it ends with the process.
                     runtime.shutdown_background();
                     drop(alive);
@@ -178,6 +187,7 @@ impl Server {
             common,
             threads: Arc::new(Workers::new(threads)),
             workers,
+            failed,
         })
     }
 
@@ -193,6 +203,12 @@ impl Server {
         drop(self.threads.spawn(listener.run(place)));
     }
 
+    /// Waits until a worker ends by a fault of the server's own, which is logged; for ever if none does. The others serve on,
+    /// but fewer than there should be: whoever runs the server stops it, so that it is started anew.
+    pub async fn failed(&self) {
+        until_failed(self.failed.clone()).await
+    }
+
     /// Begins to stop. [`Server::ended`] says when it is done.
     pub fn stop(&self) {
         self.stop.send_replace(Phase::Stopping);
@@ -201,6 +217,24 @@ impl Server {
     /// Waits until every worker has ended.
     pub async fn ended(&mut self) {
         while self.workers.recv().await.is_some() {}
+    }
+}
+
+/// Does the work of a worker to its end, and notes where that is a fault: an error, or a panic, which no guest causes.
+fn note_failure(number: usize, fail: &watch::Sender<Failed>, work: impl FnOnce() -> io::Result<()>) {
+    // Whatever the work was at is not looked at again.
+    match panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => tracing::error!("worker {number} ended: {error}"),
+        Err(_) => tracing::error!("worker {number} ended by a fault of Outport's own; please report it"),
+    }
+    fail.send_replace(Failed::Yes);
+}
+
+async fn until_failed(mut failed: watch::Receiver<Failed>) {
+    if failed.wait_for(|failed| *failed == Failed::Yes).await.is_err() {
+        // All workers have ended as they should.
+        std::future::pending().await
     }
 }
 
@@ -327,5 +361,29 @@ impl Common {
         self.turned_away
             .sum_up("connections were closed, of clients that had as many as one may have");
         self.router.sum_up();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    type Work = fn() -> io::Result<()>;
+
+    #[test]
+    fn a_worker_that_fails_or_panics_is_noted_and_one_that_ends_is_not() {
+        let rows: [(Work, bool); 3] = [
+            (|| Ok(()), false),
+            (|| Err(io::Error::other("no sockets")), true),
+            (|| panic!("a fault"), true),
+        ];
+        for (number, (work, fails)) in rows.into_iter().enumerate() {
+            let (fail, failed) = watch::channel(Failed::No);
+            let worker = thread::spawn(move || note_failure(number, &fail, work));
+            worker.join().expect("a panic goes no further");
+            assert_eq!(until_failed(failed).now_or_never().is_some(), fails, "{number}");
+        }
     }
 }
