@@ -182,7 +182,8 @@ fn a_request_that_is_not_chosen_has_no_spans_and_keeps_its_context() {
         "0af7651916cd43dd0000eb211c80319c",
         "0af7651916cd43ddf448eb211c80319c",
     );
-    let rows: [(&[(&str, &str)], &str, &str, bool); 5] = [
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+    let rows: [(Variables<'_>, &str, &str, bool); 5] = [
         (&[], TRACE, "00", false),
         (&[("OTEL_TRACES_SAMPLER", "always_on")], TRACE, "00", true),
         (&[("OTEL_TRACES_SAMPLER", "always_off")], TRACE, "01", false),

@@ -11,6 +11,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock, Weak};
 
 use clap::Args;
@@ -80,7 +81,7 @@ impl TelemetryOutputs {
 
 /// What tools are told of. Cheap to clone; the admin listener closes with the last of these.
 #[derive(Clone)]
-pub(crate) struct Telemetry(Arc<Told>);
+pub(crate) struct Telemetry(Rc<Told>);
 
 struct Told {
     registry: Option<Arc<Registry>>,
@@ -168,7 +169,7 @@ impl Telemetry {
             .access_log
             .map(|output| output.start(&meter))
             .transpose()?;
-        Ok(Self(Arc::new(Told {
+        Ok(Self(Rc::new(Told {
             registry,
             readiness,
             subjects,

@@ -22,12 +22,15 @@ fn places(variables: &[(&str, &str)]) -> Vec<String> {
     places.collect()
 }
 
+/// The environment of a process, as far as it matters here.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 const ALL: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c.test:4318");
 
 #[test]
 fn where_signals_go() {
     let traces = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
-    let rows: [(&[(&str, &str)], &[&str]); 12] = [
+    let rows: [(Variables<'_>, &[&str]); 12] = [
         (&[], &[]),
         (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")], &[]),
         // Without an endpoint nothing is on, and nothing is read.
@@ -114,7 +117,7 @@ fn who_sends() {
         "OTEL_RESOURCE_ATTRIBUTES",
         "service.name=other,deployment.environment.name=a%2Cb",
     );
-    let rows: [(&[(&str, &str)], Option<&str>); 4] = [
+    let rows: [(Variables<'_>, Option<&str>); 4] = [
         (&[ALL], None),
         (&[ALL, named], Some("shop")),
         (&[ALL, attributes], Some("other")),
@@ -138,7 +141,7 @@ fn who_sends() {
 fn who_has_spans() {
     let name = "OTEL_TRACES_SAMPLER";
     let argument = |ratio| ("OTEL_TRACES_SAMPLER_ARG", ratio);
-    let rows: [(&[(&str, &str)], Root, bool); 9] = [
+    let rows: [(Variables<'_>, Root, bool); 9] = [
         (&[ALL], Root::Always, true),
         (&[ALL, argument("0.5")], Root::Always, true),
         (&[ALL, (name, "always_on")], Root::Always, false),
