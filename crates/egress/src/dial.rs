@@ -51,7 +51,7 @@ pub(crate) use self::user::{Paced, User};
 use crate::dns::{Answer, Extent};
 use crate::enforcer::Enforcer;
 use crate::followed::Followed;
-use crate::lookup;
+use crate::lookup::{self, ObservedLookup};
 use crate::trace::Trace;
 
 /// A connection that was just made, and to what.
@@ -88,11 +88,16 @@ pub(crate) async fn dial(
     })
 }
 
-async fn resolve(enforcer: &Enforcer, destination: &Destination, point: &Trace) -> Result<Answer, DialError> {
+async fn resolve(
+    enforcer: &Arc<Enforcer>,
+    destination: &Destination,
+    point: &Trace,
+) -> Result<Answer, DialError> {
     match &destination.host {
         Host::Name(name) => {
             let _turn = enforcer.turn_to_resolve().await;
-            let answer = lookup::resolve(enforcer, name, destination.spelling, point).await;
+            let observed = ObservedLookup::begin(enforcer, name, point);
+            let answer = lookup::resolve(enforcer, name, destination.spelling, Some(observed)).await;
             answer.map_err(DialError::from)
         }
         // Nobody was asked. What a server said gives an address no right of its own, as a line of the hosts file does; so

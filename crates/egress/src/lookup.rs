@@ -30,12 +30,11 @@ use std::time::Duration;
 
 use outport_policy::{Address, AnswerSource, Attempt, Host, Layer, LookupOutcome, Name, Spelling, Ticket};
 
-use self::observed::ObservedLookup;
+pub(crate) use self::observed::ObservedLookup;
 use crate::denied::{Denied, DeniedKind};
 use crate::dns::{Answer, Extent, ResolveError};
 use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
-use crate::trace::Trace;
 
 /// A look-up that has started.
 pub(crate) enum Lookup {
@@ -97,11 +96,11 @@ impl Lookup {
         let followed = Followed::begin(enforcer, decision, &Attempt::Lookup { name: &name });
         Ok(Self::Pending(PendingLookup {
             enforcer: enforcer.clone(),
+            observed: Some(ObservedLookup::begin(enforcer, &name, &enforcer.trace().get())),
             name,
             spelling,
             ticket: Some(ticket),
             followed,
-            point: enforcer.trace().get(),
         }))
     }
 }
@@ -113,14 +112,15 @@ pub(crate) struct PendingLookup {
     spelling: Spelling,
     ticket: Option<Ticket>,
     followed: Option<Arc<Followed>>,
-    /// Where the instance was when it asked.
-    point: Trace,
+    /// From the moment of the permit, whether or not anybody waits for the answer. Taken when the answer is.
+    observed: Option<ObservedLookup>,
 }
 
 impl PendingLookup {
     /// The addresses that the guest may have; they are granted by then.
     pub(crate) async fn answer(mut self) -> Result<Vec<Address>, LookupError> {
-        let (outcome, result) = match judged(&self.enforcer, &self.name, self.spelling, &self.point).await {
+        let observed = self.observed.take();
+        let (outcome, result) = match judged(&self.enforcer, &self.name, self.spelling, observed).await {
             Ok((_, addresses)) if addresses.is_empty() => (LookupOutcome::Nothing, Err(LookupError::Denied)),
             Ok((chain, addresses)) => (
                 LookupOutcome::Answered {
@@ -160,14 +160,14 @@ async fn judged(
     enforcer: &Enforcer,
     name: &Name,
     spelling: Spelling,
-    point: &Trace,
+    observed: Option<ObservedLookup>,
 ) -> Result<(Vec<Name>, Vec<Address>), LookupError> {
     let Answer {
         chain,
         mut addresses,
         source,
         ..
-    } = resolve(enforcer, name, spelling, point).await?;
+    } = resolve(enforcer, name, spelling, observed).await?;
     addresses.retain(|address| {
         let attempt = Attempt::Answer {
             name,
@@ -187,16 +187,17 @@ fn authorize_expanded(enforcer: &Enforcer, name: &Name) -> Result<(), Denied> {
 }
 
 /// The answer for `name` as the resolver gives it, in the time and with the number of addresses that are
-/// permitted. Nothing in it has been judged. It is counted, and a span below `point`.
+/// permitted. Nothing in it has been judged. `observed` learns of it.
 pub(crate) async fn resolve(
     enforcer: &Enforcer,
     name: &Name,
     spelling: Spelling,
-    point: &Trace,
+    observed: Option<ObservedLookup>,
 ) -> Result<Answer, LookupError> {
-    let observed = ObservedLookup::begin(enforcer, name, point);
     let answer = resolve_in_time(enforcer, name, spelling).await;
-    observed.ended(&answer);
+    if let Some(observed) = observed {
+        observed.ended(&answer);
+    }
     answer
 }
 

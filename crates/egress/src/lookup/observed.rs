@@ -1,5 +1,6 @@
 //! A question to the resolver, as it is counted and traced.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use outport_policy::{Attempt, Name};
@@ -11,15 +12,15 @@ use crate::spans;
 use crate::trace::Trace;
 
 /// A look-up under way, of a guest or for a connection that is made for it. Dropping it tells what became of it.
-pub(super) struct ObservedLookup<'a> {
-    enforcer: &'a Enforcer,
+pub(crate) struct ObservedLookup {
+    enforcer: Arc<Enforcer>,
     since: Option<Instant>,
     trace: Trace,
     outcome: &'static str,
 }
 
-impl<'a> ObservedLookup<'a> {
-    pub(super) fn begin(enforcer: &'a Enforcer, name: &Name, point: &Trace) -> Self {
+impl ObservedLookup {
+    pub(crate) fn begin(enforcer: &Arc<Enforcer>, name: &Name, point: &Trace) -> Self {
         let trace = if point.is_recorded() {
             let component = enforcer.component().name();
             let rule = enforcer.rule_of(&Attempt::Lookup { name });
@@ -29,7 +30,7 @@ impl<'a> ObservedLookup<'a> {
             Trace::none()
         };
         Self {
-            enforcer,
+            enforcer: Arc::clone(enforcer),
             since: enforcer.component().counts().is_some().then(Instant::now),
             trace,
             outcome: ABANDONED,
@@ -50,7 +51,7 @@ impl<'a> ObservedLookup<'a> {
     }
 }
 
-impl Drop for ObservedLookup<'_> {
+impl Drop for ObservedLookup {
     fn drop(&mut self) {
         if self.trace.is_recorded() {
             let trace = std::mem::replace(&mut self.trace, Trace::none());

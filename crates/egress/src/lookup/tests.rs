@@ -183,9 +183,7 @@ async fn a_search_domain_is_tried_for_a_name_without_a_dot_and_may_be_denied() {
         (Spelling::Relative, vec![name("db.corp.example")]),
         (Spelling::Absolute, Vec::new()),
     ] {
-        let answer = resolve(&enforcer, &name("db"), spelling, &Trace::none())
-            .await
-            .unwrap();
+        let answer = resolve(&enforcer, &name("db"), spelling, None).await.unwrap();
         assert_eq!(answer.chain, chain, "{spelling:?}");
     }
 
