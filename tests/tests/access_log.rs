@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 
+use outport_e2e::collector::{Answer, Collector};
 use outport_e2e::guest;
 use outport_e2e::http;
 use outport_e2e::http2::{DATA, END_STREAM, Http2};
@@ -76,6 +77,10 @@ fn send(run: &Running, request: &[u8]) -> String {
 const HOSTILE: &[u8] = b"GET /web/hello?a=\\%22\xc3\xa4 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
     Referer: http://me:secret@x/\"\\\t\xff\r\nUser-Agent: a\" 200 5 \"b\r\n\r\n";
 
+/// Of a trace that nobody records.
+const TRACED: &str = "GET /web/hello HTTP/1.1\r\nHost: shop.test:80\r\nConnection: close\r\n\
+    traceparent: 00-af7651f0000000000000000000000001-b7ad6b7169203331-00\r\n\r\n";
+
 #[test]
 fn each_request_is_a_line_as_apache_writes_it() {
     let run = server("combined").start();
@@ -131,12 +136,13 @@ fn json_has_all_that_is_known() {
     let run = server("json").start();
     let post = http::post(run.address(), "/web/count", "hello").unwrap();
     assert_eq!(post.body, "5\n");
-    let traced = "GET /web/hello HTTP/1.1\r\nHost: shop.test:80\r\nConnection: close\r\n\
-        traceparent: 00-af7651f0000000000000000000000001-b7ad6b7169203331-00\r\n\r\n";
-    assert!(send(&run, traced.as_bytes()).starts_with("HTTP/1.1 200"));
+    let sampled = TRACED.replace("-00\r\n", "-01\r\n");
+    for traced in [TRACED, &sampled] {
+        assert!(send(&run, traced.as_bytes()).starts_with("HTTP/1.1 200"));
+    }
     assert!(send(&run, HOSTILE).starts_with("HTTP/1.1 200"));
     assert_eq!(run.get("/nowhere").status, 404);
-    let [post, traced, hostile, missing] = objects(&run, 4).try_into().unwrap();
+    let [post, traced, sampled, hostile, missing] = objects(&run, 5).try_into().unwrap();
     assert_eq!(
         (&post["method"], &post["target"]),
         (&"POST".into(), &"/web/count".into())
@@ -151,14 +157,76 @@ fn json_has_all_that_is_known() {
         (&"127.0.0.1".into(), &200.into())
     );
     assert_eq!(post["complete"], true);
-    assert_eq!(traced["trace_id"], "af7651f0000000000000000000000001");
-    assert_eq!(traced["host"], "shop.test:80");
+    for (request, is_sampled) in [(&traced, false), (&sampled, true)] {
+        assert_eq!(request["trace_id"], "af7651f0000000000000000000000001");
+        assert_eq!(request["sampled"], is_sampled);
+        assert_eq!(request["host"], "shop.test:80");
+    }
+    assert_eq!(
+        (&post["trace_id"], &post["sampled"]),
+        (&Value::Null, &Value::Null)
+    );
     assert_eq!(hostile["user_agent"], "a\" 200 5 \"b");
     assert_eq!(hostile["referer"], "http://x/\"\\\t\u{fffd}");
     assert_eq!(
         (&missing["status"], &missing["component"]),
         (&404.into(), &Value::Null)
     );
+}
+
+#[test]
+fn a_request_that_the_sampler_left_out_is_not_called_sampled() {
+    let collector = Collector::start(Answer::status(200, ""));
+    let rows: [(&[(&str, &str)], bool); 3] = [
+        (&[("OTEL_TRACES_SAMPLER", "always_off")], false),
+        (&[("OTEL_TRACES_SAMPLER", "always_on")], true),
+        // Metrics alone.
+        (
+            &[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")],
+            false,
+        ),
+    ];
+    for (variables, is_sampled) in rows {
+        let run = server("json").variable("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint());
+        let run = variables
+            .iter()
+            .fold(run, |run, (name, value)| run.variable(name, value));
+        let run = run.start();
+        assert!(send(&run, TRACED.as_bytes()).starts_with("HTTP/1.1 200"));
+        assert_eq!(run.get("/web/hello").status, 200);
+        let [traced, own] = objects(&run, 2).try_into().unwrap();
+        assert_eq!(traced["sampled"], is_sampled, "{variables:?}: {traced}");
+        if variables[0].0 == "OTEL_TRACES_SAMPLER" {
+            assert_eq!(own["sampled"], is_sampled, "{variables:?}: {own}");
+        } else {
+            assert_eq!((&own["trace_id"], &own["sampled"]), (&Value::Null, &Value::Null));
+        }
+    }
+}
+
+#[test]
+fn however_much_a_client_sends_no_line_is_longer_than_its_readers_take() {
+    for format in ["common", "combined"] {
+        let run = server(format).start();
+        // As they are, and as `\xhh`.
+        for byte in [b'x', 0xe4] {
+            let long = vec![byte; 6000];
+            let request = [
+                b"GET /web/hello?".as_slice(),
+                &[b'x'; 6000],
+                b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nReferer: ",
+                &long,
+                b"\r\nUser-Agent: ",
+                &long,
+                b"\r\n\r\n",
+            ];
+            assert!(send(&run, &request.concat()).starts_with("HTTP/1.1 200"));
+        }
+        for line in lines(&run, 2) {
+            assert!(line.len() < 4095, "{format}: {}: {line}", line.len());
+            assert!(line.contains("xxx... HTTP/1.1\" 200 6"), "{format}: {line}");
+        }
+    }
 }
 
 #[test]
@@ -285,6 +353,69 @@ fn a_file_that_is_not_for_the_access_log_alone_is_refused_and_left_as_it_is() {
     let expected = "the guest can write to the access log `shared/access.log`";
     assert!(finished.stderr.contains(expected), "{finished}");
     assert!(!finished.stderr.contains("Serving"), "{finished}");
+}
+
+#[test]
+fn the_environment_names_the_log_where_no_option_does() {
+    let server = |format: &str| {
+        Outport::up(APP)
+            .variable("OUTPORT_ACCESS_LOG", "access.log")
+            .variable("OUTPORT_ACCESS_LOG_FORMAT", format)
+    };
+    let run = server("json").start();
+    assert_eq!(run.get("/web/hello").status, 200);
+    objects(&run, 1);
+    let run = server("common").option("--access-log=other.log").start();
+    assert_eq!(run.get("/web/hello").status, 200);
+    let other = run.folder().join("other.log");
+    until("a line in other.log", || read(&other).ends_with("\" 200 6\n"));
+    assert!(!run.folder().join("access.log").exists());
+    let finished = server("apache").finish().expect_code(2);
+    let expected = "the value of `OUTPORT_ACCESS_LOG_FORMAT` cannot be used: `apache` is none of `common`";
+    assert!(finished.stderr.contains(expected), "{finished}");
+    let finished = Outport::up(APP)
+        .option("--access-log-format=json")
+        .finish()
+        .expect_code(2);
+    let expected = "`--access-log-format` is there, and no access log";
+    assert!(finished.stderr.contains(expected), "{finished}");
+}
+
+#[test]
+fn where_no_client_is_answered_there_is_no_log_and_an_option_for_one_is_a_warning() {
+    let command = "spin_manifest_version = 2\napplication.name = \"once\"\n[[trigger.command]]\n\
+        component = \"main\"\n[component.main]\nsource = \"GUESTS/script-guest.wasm\"\n";
+    let command = || Outport::command("up").manifest(command);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let rows = [
+        (Outport::script_guest(), "--access-log"),
+        (command(), "--access-log"),
+        (command(), "--access-log-format"),
+    ];
+    for (started, option) in rows {
+        let value = match option {
+            "--access-log" => path.as_os_str(),
+            _ => "json".as_ref(),
+        };
+        let finished = started
+            .options([option.as_ref(), value])
+            .variable("OUTPORT_ACCESS_LOG", &path)
+            .finish()
+            .expect_code(0);
+        let expected = format!("warning: `{option}` has no effect: no client's requests are answered here");
+        assert!(finished.stderr.contains(&expected), "{option}: {finished}");
+        assert!(!path.exists(), "{option}: {finished}");
+    }
+    // A variable is there for other commands too.
+    let finished = command()
+        .variable("OUTPORT_ACCESS_LOG", &path)
+        .finish()
+        .expect_code(0);
+    assert!(
+        !finished.stderr.contains("has no effect") && !path.exists(),
+        "{finished}"
+    );
 }
 
 #[test]

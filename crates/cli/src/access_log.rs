@@ -13,16 +13,19 @@ use outport_telemetry::access_log::{AccessLog, AccessLogFormat};
 
 use crate::audit_output::AuditOutput;
 use crate::failure::Failure;
+use crate::files::Files;
+use crate::spin_environment::{self, variable};
+use crate::terminal::Terminal;
 
 /// The options of the access log.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct AccessLogOptions {
-    /// Write a line for each request that was answered to a file; `-` is standard output
+    /// Write a line for each request that was answered to a file; `-` is standard output [env: OUTPORT_ACCESS_LOG]
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
 
-    /// The format of these lines [default: combined]
-    #[arg(long, value_enum, value_name = "FORMAT", requires = "access_log")]
+    /// The format of these lines [default: combined] [env: OUTPORT_ACCESS_LOG_FORMAT]
+    #[arg(long, value_enum, value_name = "FORMAT")]
     access_log_format: Option<Format>,
 }
 
@@ -55,36 +58,91 @@ pub(crate) struct AccessLogOutput {
 }
 
 impl AccessLogOptions {
-    /// Opens what `--access-log` names, if it is there. It must be another file than that of the audit log.
-    pub(crate) fn open(&self, audit: Option<&AuditOutput>) -> Result<Option<AccessLogOutput>, Failure> {
-        if self.access_log.is_none() {
+    /// Opens what `--access-log` names, if it is there and the process `serves` clients. It must be another file than that of
+    /// the audit log.
+    pub(crate) fn open(
+        &self,
+        audit: Option<&AuditOutput>,
+        serves: bool,
+        terminal: Terminal,
+    ) -> Result<Option<AccessLogOutput>, Failure> {
+        if !serves {
+            self.warn_of_no_requests(terminal);
             return Ok(None);
         }
-        let format = self.access_log_format.map(Into::into).unwrap_or_default();
-        let Some(path) = self.file() else {
+        if self.path().is_none() {
+            return match self.access_log_format {
+                None => Ok(None),
+                Some(_) => Err(Failure::unusable(
+                    Diagnostic::error("`--access-log-format` is there, and no access log").helped_by(
+                        "say where it is written to: `--access-log FILE`, or `-` for standard output",
+                    ),
+                )),
+            };
+        }
+        let format = self.format()?.map(Into::into).unwrap_or_default();
+        let Some(path) = self.file(serves) else {
             return Ok(Some(AccessLogOutput { file: None, format }));
         };
-        if audit.is_some_and(|audit| audit.is_at(path)) {
+        if audit.is_some_and(|audit| audit.is_at(&path)) {
             let error = format!(
                 "`{}` is the audit log, and cannot be the access log too",
-                text::path(path)
+                text::path(&path)
             );
             return Err(Failure::unusable(
                 Diagnostic::error(error).helped_by("name another file: `--access-log FILE`"),
             ));
         }
-        let file = LogFile::open(format.kind(), path).map_err(unusable)?;
+        let file = LogFile::open(format.kind(), &path).map_err(unusable)?;
         Ok(Some(AccessLogOutput {
             file: Some(file),
             format,
         }))
     }
 
-    /// The file that `--access-log` names, if it names one.
-    pub(crate) fn file(&self) -> Option<&Path> {
-        self.access_log.as_deref().filter(|path| *path != Path::new("-"))
+    /// The file that is written to, if one is in a process that `serves` clients.
+    pub(crate) fn file(&self, serves: bool) -> Option<PathBuf> {
+        let path = serves.then(|| self.path()).flatten();
+        path.filter(|path| path != Path::new("-"))
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        let variable = || Some(variable(FILE_VARIABLE)?.into());
+        self.access_log.clone().or_else(variable)
+    }
+
+    fn format(&self) -> Result<Option<Format>, Failure> {
+        match self.access_log_format {
+            Some(format) => Ok(Some(format)),
+            None => spin_environment::read(FORMAT_VARIABLE, |text| {
+                let wrong = |_| {
+                    format!(
+                        "`{}` is none of `common`, `combined` and `json`",
+                        text::quote(text)
+                    )
+                };
+                Format::from_str(text, false).map_err(wrong)
+            }),
+        }
+    }
+
+    /// A variable may be there for other commands.
+    fn warn_of_no_requests(&self, terminal: Terminal) {
+        let given = [
+            ("--access-log", self.access_log.is_some()),
+            ("--access-log-format", self.access_log_format.is_some()),
+        ];
+        if let Some((option, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
+            let warning = format!("`{option}` has no effect: no client's requests are answered here");
+            let advice = "leave it out; `up` of an app with HTTP, and `serve`, have an access log";
+            terminal.show(&Diagnostic::warning(warning).helped_by(advice), &Files::default());
+        }
     }
 }
+
+const FILE_VARIABLE: &str = "OUTPORT_ACCESS_LOG";
+
+const FORMAT_VARIABLE: &str = "OUTPORT_ACCESS_LOG_FORMAT";
 
 impl AccessLogOutput {
     /// The directory in which the log may be made anew.

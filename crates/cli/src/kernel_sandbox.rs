@@ -83,17 +83,18 @@ impl SandboxOptions {
 
 impl OperatorOptions {
     /// Opens what the process writes to, and gives up the rest. Guests may write to some of `directories`, the process itself to
-    /// `stores`. What is held
-    /// then is said by `tell`; what cannot be held is a warning.
+    /// `stores`, and to a log of requests if it `serves` clients. What is held then is said by `tell`; what cannot be held is
+    /// a warning.
     pub(crate) fn enter_sandbox(
         &self,
         (directories, stores): (&[Directory], &[PathBuf]),
+        serves: bool,
         terminal: Terminal,
         tell: fn(Terminal, &str),
     ) -> Result<Inside, Failure> {
-        self.keep_from(directories, terminal)?;
+        self.keep_from(directories, serves, terminal)?;
         let audit = self.audit.open().map_err(unusable)?;
-        let telemetry = self.telemetry.open(audit.as_ref(), terminal)?;
+        let telemetry = self.telemetry.open(audit.as_ref(), serves, terminal)?;
         let code = self.compiled_code(directories, terminal);
         let guests = directories.iter().filter(|shared| shared.access == Access::Write);
         let sandbox = guests
@@ -119,14 +120,15 @@ impl OperatorOptions {
     }
 
     /// Refuses to record into a file that a guest can change, and warns of a runtime config file that one can.
-    fn keep_from(&self, directories: &[Directory], terminal: Terminal) -> Result<(), Failure> {
+    fn keep_from(&self, directories: &[Directory], serves: bool, terminal: Terminal) -> Result<(), Failure> {
         let what = |file: &str, path: &Path, shared: &Directory| {
             let (path, host) = (text::path(path), text::path(&shared.host));
             format!("the guest can write to the {file} `{path}`, through `{host}`, which `--dir` opens to it")
         };
+        let requests = self.telemetry.access_log.file(serves);
         let logs = [
             ("audit log", self.audit.file()),
-            ("access log", self.telemetry.access_log.file()),
+            ("access log", requests.as_deref()),
         ];
         for (name, log) in logs {
             if let Some(log) = log

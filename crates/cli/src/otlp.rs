@@ -24,7 +24,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
     match read() {
-        Ok(Some(otlp)) => Some(otlp.layer()),
+        Ok(Some(otlp)) => otlp.layer(),
         Ok(None) | Err(_) => None,
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct Needs<'d> {
     pub(crate) directories: &'d [Directory],
     /// Where stores are, which only the process itself writes to.
     pub(crate) stores: &'d [PathBuf],
+    /// True if clients are listened to.
+    pub(crate) serves: bool,
     /// The name of their app, if it has one.
     pub(crate) app: Option<&'d str>,
     pub(crate) allocation: Allocation,
@@ -95,9 +97,12 @@ impl<'o> Startup<'o> {
             audit,
             telemetry,
             held,
-        } = self
-            .options
-            .enter_sandbox((needs.directories, needs.stores), self.terminal, needs.tell)?;
+        } = self.options.enter_sandbox(
+            (needs.directories, needs.stores),
+            needs.serves,
+            self.terminal,
+            needs.tell,
+        )?;
         stdio::open(needs.when_full)?;
         let telemetry = Telemetry::start(telemetry, needs.app, self.terminal)?;
         let engine = Engine::new(needs.allocation)?

@@ -94,10 +94,12 @@ struct Told {
 }
 
 impl TelemetryOptions {
-    /// Opens what tools connect to, and what is written to. The audit log, which is open, has a file of its own.
+    /// Opens what tools connect to, and what is written to. The audit log, which is open, has a file of its own; requests
+    /// are logged where the process `serves` clients.
     pub(crate) fn open(
         &self,
         audit: Option<&AuditOutput>,
+        serves: bool,
         terminal: Terminal,
     ) -> Result<TelemetryOutputs, Failure> {
         let names = HostNames::parse(self.admin_host.iter().map(|name| name.trim()));
@@ -115,7 +117,7 @@ impl TelemetryOptions {
         }
         Ok(TelemetryOutputs {
             admin: admin.map(|admin| (admin, names)),
-            access_log: self.access_log.open(audit)?,
+            access_log: self.access_log.open(audit, serves, terminal)?,
             otlp: otlp::wanted(terminal)?,
         })
     }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::iter;
 use std::time::Duration;
 
 use outport_check::{Colour, Colours, Diagnostic, Renderer, Severity};
@@ -200,11 +201,11 @@ impl Terminal {
                 paint: self.paint,
                 times: self.times,
             })
-            .with_filter(filter.and(without_spans.with_max_level_hint(LevelFilter::TRACE)));
-        tracing_subscriber::registry()
-            .with(lines)
-            .with(otlp::layer())
-            .init();
+            .with_filter(filter.and(without_spans.with_max_level_hint(LevelFilter::TRACE)))
+            .boxed();
+        // Nothing that has no filter, such as a layer that is `None`: for that every span would be made, though nobody wants it.
+        let layers: Vec<_> = iter::once(lines).chain(otlp::layer()).collect();
+        tracing_subscriber::registry().with(layers).init();
         Ok(())
     }
 }

@@ -115,12 +115,12 @@ impl StandardStreams {
         self.queue(Stream::Error).offer_line(text.as_bytes());
     }
 
-    /// Standard output for a thread that may wait.
+    /// Standard output for a thread that may wait: until what it writes is written, or could not be.
     pub fn output_in_turn(&'static self) -> impl Write + Send + 'static {
         InTurn(self.queue(Stream::Output))
     }
 
-    /// Standard error for a thread that may wait.
+    /// Standard error for a thread that may wait, in the same way.
     pub fn error_in_turn(&'static self) -> impl Write + Send + 'static {
         InTurn(self.queue(Stream::Error))
     }
@@ -159,7 +159,7 @@ struct InTurn(&'static OutputQueue);
 
 impl Write for InTurn {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write_in_turn(bytes);
+        self.0.write_in_turn(bytes)?;
         Ok(bytes.len())
     }
 

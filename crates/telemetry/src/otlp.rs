@@ -77,15 +77,15 @@ impl Otlp {
         &self.settings
     }
 
-    /// What receives the spans and the warnings of the process, as far as they are exported.
-    pub fn layer<S>(&self) -> Box<dyn Layer<S> + Send + Sync>
+    /// What receives the spans and the warnings of the process; none if neither is exported.
+    pub fn layer<S>(&self) -> Option<Box<dyn Layer<S> + Send + Sync>>
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
         let spans = self.exports(Signal::Traces).then(|| self.tracer.layer());
         let lines = self.lines().map(|lines| lines.layer());
         let layers: Vec<_> = spans.into_iter().chain(lines).collect();
-        layers.boxed()
+        (!layers.is_empty()).then(|| layers.boxed())
     }
 
     /// What chooses the requests that have spans; none if traces are not exported.

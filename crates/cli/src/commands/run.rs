@@ -103,6 +103,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     let inside = startup.enter_sandbox(Needs {
         directories: directories.list(),
         stores: &stores,
+        serves: false,
         app: None,
         allocation: Allocation::Alone,
         memory: options.limits.of_all(),

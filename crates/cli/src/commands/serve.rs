@@ -63,6 +63,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     let inside = startup.enter_sandbox(Needs {
         directories: directories.list(),
         stores: &stores,
+        serves: true,
         app: None,
         allocation: Allocation::Pool { instances },
         memory: options.limits.of_all(),

@@ -163,6 +163,7 @@ fn run(up: &up::Options, id: &ComponentId, cause: Cause, terminal: Terminal) -> 
         .enter_sandbox(Needs {
             directories: &up.copies(&written.manifest),
             stores: &stores,
+            serves: false,
             app: Some(&written.manifest.application.name.value),
             allocation: Allocation::Single,
             memory: up.memory(),

@@ -101,6 +101,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         .enter_sandbox(Needs {
             directories: &options.copies(&written.manifest),
             stores: &stores,
+            serves: listeners.is_some(),
             app: Some(&written.manifest.application.name.value),
             allocation: if listeners.is_some() || options.waits_for_events(&written.manifest) {
                 Allocation::Pool {

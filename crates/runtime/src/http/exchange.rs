@@ -39,6 +39,7 @@ pub(super) struct Exchange {
     began: Instant,
     span: Span,
     trace_id: Option<u128>,
+    is_sampled: bool,
     wants: Wants,
     response: Option<Responding>,
 }
@@ -117,6 +118,7 @@ impl Exchange {
             began: Instant::now(),
             span: trace.span().clone(),
             trace_id: trace.trace_id(),
+            is_sampled: trace.is_sampled(),
             wants: Wants::of(request),
             response: None,
         };
@@ -132,6 +134,7 @@ impl Exchange {
             began: Instant::now(),
             span: Span::none(),
             trace_id: None,
+            is_sampled: false,
             wants: Wants::of(request),
             response: None,
         })
@@ -196,6 +199,7 @@ impl Exchange {
             received: noted.received.load(Ordering::Relaxed),
             is_whole: response.is_some_and(|response| response.end == End::Whole),
             trace_id: self.trace_id,
+            is_sampled: self.is_sampled,
         };
         for observer in &*noted.observers {
             observer.ended(&record);

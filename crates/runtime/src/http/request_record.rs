@@ -44,4 +44,7 @@ pub struct RequestRecord<'a> {
     pub is_whole: bool,
     /// The number of the trace that the request is part of, if any.
     pub trace_id: Option<u128>,
+    /// True if spans of that trace are recorded: here, or where the request comes from. One that begins here and is not
+    /// sampled has a number too, which goes on to whom the guest asks.
+    pub is_sampled: bool,
 }

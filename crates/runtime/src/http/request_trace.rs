@@ -54,6 +54,11 @@ impl RequestTrace {
         self.trace.context().map(|context| context.trace_id)
     }
 
+    /// True if somebody records spans of that trace.
+    pub(super) fn is_sampled(&self) -> bool {
+        self.trace.is_recorded() || self.trace.context().is_some_and(|context| context.sampled)
+    }
+
     /// Writes into a request what its guest is to know.
     pub(super) fn put_into(&self, headers: &mut HeaderMap) {
         if self.trace.is_recorded()

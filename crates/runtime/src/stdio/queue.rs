@@ -17,6 +17,7 @@ mod writer;
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -63,6 +64,12 @@ struct State {
     /// True if it was full, and not half of it is written yet.
     full: bool,
     closed: bool,
+    /// Bytes that were written or lost so far.
+    done: u64,
+    /// The place behind the last byte that was lost to an error of the file, counted as `done` is, and the error.
+    lost: Option<(u64, io::ErrorKind)>,
+    /// The places of bytes whose writers wait, and get to know what becomes of them.
+    waited_for: Vec<Range<u64>>,
     /// The last byte that was taken is a guest's, and no line break.
     guest_in_a_line: bool,
     /// By what a writer's bytes were lost, until one gets to know.
@@ -186,9 +193,13 @@ impl OutputQueue {
         Poll::Pending
     }
 
-    /// Takes all of `bytes`, whole lines of Outport's own as in [`offer_line`](OutputQueue::offer_line), and holds the
-    /// thread that calls meanwhile.
-    pub(super) fn write_in_turn(&self, bytes: &[u8]) {
+    /// Writes all of `bytes`, whole lines of Outport's own as in [`offer_line`](OutputQueue::offer_line), and holds the
+    /// thread that calls until they are written.
+    ///
+    /// # Errors
+    ///
+    /// The file could not be written to: some of them are lost.
+    pub(super) fn write_in_turn(&self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.shared.lock();
         state.watched_by += 1;
         // For more than that there might never be room: a full queue opens again at one half.
@@ -198,8 +209,20 @@ impl OutputQueue {
             .progress
             .wait_while(state, wait)
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        state.watched_by -= 1;
+        let begin = state.done + state.queued() as u64;
+        // With the end of a guest's line.
+        let end = begin + u64::from(state.guest_in_a_line) + bytes.len() as u64;
+        state.waited_for.push(begin..end);
         self.shared.push_own(state, bytes);
+        let state = self.shared.lock();
+        let written = self.shared.progress.wait_while(state, |state| state.done < end);
+        let mut state = written.unwrap_or_else(|poisoned| poisoned.into_inner());
+        state.watched_by -= 1;
+        state.waited_for.retain(|place| *place != (begin..end));
+        match state.lost {
+            Some((lost, error)) if lost > begin => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Waits until everything is written, no longer than `limit`. What is lost by then is logged.

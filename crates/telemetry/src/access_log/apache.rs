@@ -4,6 +4,9 @@
 //! for there are readers that want the line to end there. Nobody is asked who he is, so `%l` and `%u` are `-`. What is
 //! missing is `-`, no bytes of a body too. In the values of a client `"` and `\` have a backslash before them, and
 //! characters that control something, or are no ASCII, are `\b`, `\n`, `\r`, `\t`, `\v` or `\xhh` (`ap_escape_logitem`).
+//!
+//! A line has less than 4,096 bytes: GoAccess and others read no more of one at a time. So the values of a client are bounded
+//! as they are written, where a byte may take four.
 
 use std::fmt::Write;
 
@@ -25,9 +28,12 @@ pub(super) fn common(entry: &Entry<'_>) -> String {
 pub(super) fn combined(entry: &Entry<'_>) -> String {
     let mut line = String::with_capacity(384);
     put_common(&mut line, entry);
-    for value in [&entry.referer, &entry.user_agent] {
+    for (value, most) in [
+        (&entry.referer, MOST_OF_REFERER),
+        (&entry.user_agent, MOST_OF_USER_AGENT),
+    ] {
         line.push_str(" \"");
-        put_escaped(&mut line, value.as_deref().unwrap_or(b"-"));
+        put_escaped(&mut line, value.as_deref().unwrap_or(b"-"), most);
         line.push('"');
     }
     line
@@ -37,9 +43,9 @@ fn put_common(line: &mut String, entry: &Entry<'_>) {
     put(line, format_args!("{}{AFTER_CLIENT}", entry.client.ip()));
     put_time(line, Timestamp::from(entry.began));
     line.push_str("] \"");
-    put_escaped(line, &entry.method);
+    put_escaped(line, &entry.method, MOST_OF_METHOD);
     line.push(' ');
-    put_escaped(line, &entry.target);
+    put_escaped(line, &entry.target, MOST_OF_TARGET);
     put(line, format_args!(" {}\" {} ", entry.protocol, entry.status));
     match entry.sent {
         0 => line.push('-'),
@@ -61,8 +67,11 @@ fn put_time(line: &mut String, time: Timestamp) {
     put(line, format_args!("{day}/{month}/{year}:{of_day} +0000"));
 }
 
-fn put_escaped(line: &mut String, value: &[u8]) {
+/// Writes a value in so many bytes at most, and three dots where it has more. No escape is written in part.
+fn put_escaped(line: &mut String, value: &[u8], most: usize) {
+    let end = line.len() + most;
     for byte in value {
+        let before = line.len();
         match byte {
             b'"' => line.push_str("\\\""),
             b'\\' => line.push_str("\\\\"),
@@ -73,6 +82,11 @@ fn put_escaped(line: &mut String, value: &[u8]) {
             b'\t' => line.push_str("\\t"),
             0x0b => line.push_str("\\v"),
             _ => put(line, format_args!("\\x{byte:02x}")),
+        }
+        if line.len() > end {
+            line.truncate(before);
+            line.push_str("...");
+            return;
         }
     }
 }
@@ -85,6 +99,18 @@ fn put(line: &mut String, what: std::fmt::Arguments<'_>) {
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
+
+/// Bytes of a method as it is written.
+const MOST_OF_METHOD: usize = 64;
+
+/// Bytes of a target as it is written.
+const MOST_OF_TARGET: usize = 2048;
+
+/// Bytes of the URL that somebody came from, as it is written.
+const MOST_OF_REFERER: usize = 1024;
+
+/// Bytes of a client's name as it is written.
+const MOST_OF_USER_AGENT: usize = 512;
 
 #[cfg(test)]
 mod tests {
@@ -135,6 +161,43 @@ mod tests {
             let mut line = String::new();
             put_time(&mut line, (UNIX_EPOCH + Duration::from_secs(seconds)).into());
             assert_eq!(line, expected);
+        }
+    }
+
+    #[test]
+    fn a_value_is_cut_between_what_is_written_for_its_bytes() {
+        let rows: [(&[u8], usize, &str); 7] = [
+            (b"", 0, ""),
+            (b"abcd", 4, "abcd"),
+            (b"abcde", 4, "abcd..."),
+            (b"ab\"", 4, "ab\\\""),
+            (b"abc\"", 4, "abc..."),
+            (b"a\xffb", 5, "a\\xff..."),
+            (b"\xff\xff", 7, "\\xff..."),
+        ];
+        for (value, most, expected) in rows {
+            let mut line = "before".to_owned();
+            put_escaped(&mut line, value, most);
+            assert_eq!(line, format!("before{expected}"), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn no_line_is_as_long_as_readers_take_at_a_time() {
+        for byte in [b'x', b'"', b'\n', 0xff] {
+            let long = vec![byte; 100_000];
+            let mut longest = entry();
+            longest.client = "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:1".parse().unwrap();
+            (longest.method, longest.target) = (Cow::Borrowed(&*long), Cow::Borrowed(&*long));
+            longest.referer = Some(Cow::Borrowed(&long));
+            longest.user_agent = Some(Cow::Borrowed(&long));
+            (longest.status, longest.sent) = (u16::MAX, u64::MAX);
+            for line in [common(&longest), combined(&longest)] {
+                // With its line break, and with what the reader has behind it.
+                assert!(line.len() + 2 <= 4096, "{}: {line}", line.len());
+            }
+            let line = combined(&longest);
+            assert_eq!(line.matches("...").count(), 4, "{line}");
         }
     }
 

@@ -27,6 +27,7 @@ pub(super) struct Entry<'a> {
     pub(super) received: u64,
     pub(super) complete: bool,
     pub(super) trace_id: Option<u128>,
+    pub(super) is_sampled: bool,
 }
 
 impl<'a> Entry<'a> {
@@ -40,8 +41,8 @@ impl<'a> Entry<'a> {
             target: target_of(request.method, target, request.version),
             protocol: protocol(request.version),
             host: host(target, request.headers),
-            referer: header(request.headers, &REFERER, MOST_OF_REFERER).map(without_user),
-            user_agent: header(request.headers, &USER_AGENT, MOST_OF_USER_AGENT),
+            referer: header(request.headers, &REFERER, MOST_OF_REFERER, without_users),
+            user_agent: header(request.headers, &USER_AGENT, MOST_OF_USER_AGENT, as_it_is),
             component: request.component,
             route: request.route,
             status: request.status.as_u16(),
@@ -49,6 +50,7 @@ impl<'a> Entry<'a> {
             received: request.received,
             complete: request.is_whole,
             trace_id: request.trace_id,
+            is_sampled: request.is_sampled,
         }
     }
 }
@@ -83,7 +85,10 @@ fn target_of<'a>(method: &Method, target: &'a Uri, version: Version) -> Cow<'a, 
 fn host<'a>(target: &'a Uri, headers: &'a HeaderMap) -> Option<Cow<'a, [u8]>> {
     match target.authority() {
         Some(authority) => Some(cut(host_of(authority).as_bytes(), MOST_OF_HOST)),
-        None => header(headers, &HOST, MOST_OF_HOST),
+        None => header(headers, &HOST, MOST_OF_HOST, |host| {
+            let user = host.iter().rposition(|byte| *byte == b'@');
+            Cow::Borrowed(&host[user.map_or(0, |at| at + 1)..])
+        }),
     }
 }
 
@@ -93,18 +98,23 @@ fn host_of(authority: &Authority) -> &str {
     text.rsplit_once('@').map_or(text, |(_, host)| host)
 }
 
-/// The values of a header, as one.
-fn header<'a>(headers: &'a HeaderMap, name: &HeaderName, most: usize) -> Option<Cow<'a, [u8]>> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next()?.as_bytes();
-    let mut all = Cow::Borrowed(first);
+/// The values of a header, as one. Each is cleaned while it is whole: what is cut has perhaps no end by which a password could
+/// be told.
+fn header<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    most: usize,
+    clean: fn(&[u8]) -> Cow<'_, [u8]>,
+) -> Option<Cow<'a, [u8]>> {
+    let mut values = headers.get_all(name).iter().map(|value| clean(value.as_bytes()));
+    let mut all = values.next()?;
     for value in values {
         if all.len() > most {
             break;
         }
         let all = all.to_mut();
         all.extend_from_slice(b", ");
-        all.extend_from_slice(value.as_bytes());
+        all.extend_from_slice(&value);
     }
     Some(match all {
         Cow::Borrowed(value) => cut(value, most),
@@ -112,18 +122,53 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName, most: usize) -> Option<
     })
 }
 
-/// A URL without the user and the password in it. Browsers leave them out by themselves.
-fn without_user(url: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    let Some(scheme) = url.windows(3).position(|three| three == b"://") else {
-        return url;
-    };
-    let rest = &url[scheme + 3..];
-    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
-    let authority = &rest[..end.unwrap_or(rest.len())];
-    match authority.iter().rposition(|byte| *byte == b'@') {
-        Some(at) => Cow::Owned([&url[..scheme + 3], &rest[at + 1..]].concat()),
-        None => url,
+fn as_it_is(value: &[u8]) -> Cow<'_, [u8]> {
+    Cow::Borrowed(value)
+}
+
+/// A text without the users and passwords of the URLs in it, which browsers leave out by themselves. What browsers take for
+/// one counts: any number of slashes and backslashes behind the scheme, or two without one.
+fn without_users(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'@') {
+        return Cow::Borrowed(text);
     }
+    let mut clean = Vec::with_capacity(text.len());
+    let mut rest = text;
+    let mut authority = behind_scheme(text);
+    while let Some(begin) = authority.or_else(|| behind_slashes(rest)) {
+        let (before, after) = rest.split_at(begin);
+        let ends = |byte: &u8| matches!(byte, b'/' | b'\\' | b'?' | b'#');
+        let end = after.iter().position(ends).unwrap_or(after.len());
+        let user = after[..end].iter().rposition(|byte| *byte == b'@');
+        clean.extend_from_slice(before);
+        clean.extend_from_slice(&after[user.map_or(0, |at| at + 1)..end]);
+        rest = &after[end..];
+        authority = None;
+    }
+    clean.extend_from_slice(rest);
+    Cow::Owned(clean)
+}
+
+/// Where a host may be in a text that begins with a scheme.
+fn behind_scheme(text: &[u8]) -> Option<usize> {
+    let of_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let begin = text.len() - text.trim_ascii_start().len();
+    let scheme = text[begin..].iter().take_while(|byte| of_scheme(byte)).count();
+    let colon = begin + scheme;
+    (scheme > 0 && text.get(colon) == Some(&b':')).then(|| colon + 1 + slashes(&text[colon + 1..]))
+}
+
+/// Where a host may be in a text that has two slashes.
+fn behind_slashes(text: &[u8]) -> Option<usize> {
+    let is_slash = |byte: &u8| matches!(byte, b'/' | b'\\');
+    let two = text.windows(2).position(|two| two.iter().all(is_slash))?;
+    Some(two + slashes(&text[two..]))
+}
+
+/// The number of slashes, backslashes and spaces that it begins with.
+fn slashes(text: &[u8]) -> usize {
+    let is_one = |byte: &&u8| matches!(byte, b'/' | b'\\' | b' ' | b'\t');
+    text.iter().take_while(is_one).count()
 }
 
 /// As many bytes of it, and three dots where there were more.
@@ -185,6 +230,7 @@ pub(super) mod tests {
             received: 5,
             complete: true,
             trace_id: Some(0xaf76_51f0_0000_0000_0000_0000_0000_0001),
+            is_sampled: true,
         }
     }
 
@@ -244,7 +290,7 @@ pub(super) mod tests {
         for _ in 0..50 {
             headers.append(REFERER, HeaderValue::from_str(&long).unwrap());
         }
-        let referer = header(&headers, &REFERER, MOST_OF_REFERER).unwrap();
+        let referer = header(&headers, &REFERER, MOST_OF_REFERER, without_users).unwrap();
         assert_eq!(referer.len(), MOST_OF_REFERER + 3);
         assert!(referer.ends_with(b"x..."));
         let uri: Uri = format!("/{}", "y".repeat(60_000)).parse().unwrap();
@@ -262,11 +308,17 @@ pub(super) mod tests {
     #[test]
     fn headers_are_one_value_and_no_header_is_none() {
         let mut headers = HeaderMap::new();
-        assert_eq!(header(&headers, &USER_AGENT, 100), None);
+        assert_eq!(header(&headers, &USER_AGENT, 100, as_it_is), None);
         headers.append(USER_AGENT, HeaderValue::from_static(""));
-        assert_eq!(header(&headers, &USER_AGENT, 100).unwrap(), b"".as_slice());
+        assert_eq!(
+            header(&headers, &USER_AGENT, 100, as_it_is).unwrap(),
+            b"".as_slice()
+        );
         headers.append(USER_AGENT, HeaderValue::from_static("b"));
-        assert_eq!(header(&headers, &USER_AGENT, 100).unwrap(), b", b".as_slice());
+        assert_eq!(
+            header(&headers, &USER_AGENT, 100, as_it_is).unwrap(),
+            b", b".as_slice()
+        );
     }
 
     #[test]
@@ -293,14 +345,53 @@ pub(super) mod tests {
                 "https://example.com/?mail=me@example.org",
                 "https://example.com/?mail=me@example.org",
             ),
+            ("/path/me@example.org", "/path/me@example.org"),
             ("me@example.com", "me@example.com"),
             ("", ""),
             ("://@", "://"),
+            // What browsers take for a URL (https://url.spec.whatwg.org, section 4.4).
+            ("//me:secret@example.com/", "//example.com/"),
+            ("http:\\\\me:secret@example.com\\a@b", "http:\\\\example.com\\a@b"),
+            ("http:me:secret@example.com", "http:example.com"),
+            ("http:/me:secret@example.com", "http:/example.com"),
+            ("http:////me:secret@example.com", "http:////example.com"),
+            (" http:/\t/me:sec ret@example.com", " http:/\t/example.com"),
+            ("ht\ttp://me:secret@example.com", "ht\ttp://example.com"),
+            // Several in one.
+            (
+                "http://a.example/, http://me:secret@b.example/",
+                "http://a.example/, http://b.example/",
+            ),
+            (
+                "https://a.example/?next=https://me:secret@b.example/",
+                "https://a.example/?next=https://b.example/",
+            ),
         ];
         for (url, expected) in rows {
-            let shown = without_user(Cow::Borrowed(url.as_bytes()));
+            let shown = without_users(url.as_bytes());
             assert_eq!(String::from_utf8_lossy(&shown), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn a_password_is_left_out_before_values_are_joined_or_cut() {
+        let mut headers = HeaderMap::new();
+        let long = format!("http://me:{}@example.com/", "s".repeat(2 * MOST_OF_REFERER));
+        for referer in ["http://a.example/", long.as_str(), "//me:s@b.example/"] {
+            headers.append(REFERER, HeaderValue::from_str(referer).unwrap());
+        }
+        let referer = header(&headers, &REFERER, MOST_OF_REFERER, without_users).unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&referer),
+            "http://a.example/, http://example.com/, //b.example/"
+        );
+        let long = format!("me:{}@example.com", "s".repeat(2 * MOST_OF_HOST));
+        for value in ["me:secret@example.com:80", &long] {
+            headers.append(HOST, HeaderValue::from_str(value).unwrap());
+        }
+        let target: Uri = "/".parse().unwrap();
+        let host = host(&target, &headers).unwrap();
+        assert_eq!(String::from_utf8_lossy(&host), "example.com:80, example.com");
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(super) fn line(entry: &Entry<'_>) -> Option<String> {
         referer: text(&entry.referer),
         user_agent: text(&entry.user_agent),
         trace_id: entry.trace_id.map(|id| format!("{id:032x}")),
+        sampled: entry.trace_id.map(|_| entry.is_sampled),
     })
 }
 
@@ -65,6 +66,8 @@ struct Object<'a> {
     user_agent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sampled: Option<bool>,
 }
 
 #[cfg(test)]
@@ -84,7 +87,7 @@ mod tests {
              \"method\":\"GET\",\"target\":\"/a/b?c=d\",\"protocol\":\"HTTP/1.1\",\"host\":\"example.com:3000\",\
              \"status\":200,\"sent\":1234,\"received\":5,\"duration_ms\":12.345,\"complete\":true,\
              \"component\":\"web\",\"route\":\"/a/...\",\"referer\":\"http://example.com/\",\
-             \"user_agent\":\"curl/8.5.0\",\"trace_id\":\"af7651f0000000000000000000000001\"}"
+             \"user_agent\":\"curl/8.5.0\",\"trace_id\":\"af7651f0000000000000000000000001\",\"sampled\":true}"
         );
         let mut bare = entry();
         (bare.host, bare.referer, bare.user_agent) = (None, None, None);

@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{PipeReader, Read, pipe};
+use std::io::{ErrorKind, PipeReader, Read, pipe};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -216,7 +216,7 @@ fn a_line_that_a_guest_leaves_open_swallows_none_of_ours() {
                 guest.write(Bytes::copy_from_slice(bytes)).unwrap();
             }
             queue.offer_line(b"own\n");
-            queue.write_in_turn(b"turn\n");
+            queue.write_in_turn(b"turn\n").unwrap();
             let read = read_exactly(&mut reader, expected.len());
             assert_eq!(
                 read.escape_ascii().to_string(),
@@ -224,4 +224,29 @@ fn a_line_that_a_guest_leaves_open_swallows_none_of_ours() {
             );
         }
     }
+}
+
+// proves: ISO-6
+#[test]
+fn whoever_writes_in_turn_gets_to_know_whether_it_is_written() {
+    let (queue, mut reader) = queue(true);
+    queue.write_in_turn(b"read\n").unwrap();
+    assert_eq!(read_exactly(&mut reader, 5), b"read\n");
+    // More than a pipe holds: it is not written before somebody reads.
+    let long = vec![b'x'; 200_000];
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| queue.write_in_turn(&long));
+        read_exactly(&mut reader, 100_000);
+        assert!(!writer.is_finished());
+        read_exactly(&mut reader, 100_000);
+        writer.join().unwrap().unwrap();
+    });
+    drop(reader);
+    for _ in 0..2 {
+        let error = queue.write_in_turn(b"own\n").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    }
+    let state = queue.shared.lock();
+    assert_eq!(state.dropped, 0, "whoever wrote it knows");
+    assert!(state.waited_for.is_empty());
 }

@@ -61,15 +61,24 @@ impl QueueInner {
     fn written(&self, bytes: usize) {
         let mut state = self.lock();
         state.in_hand -= bytes;
+        state.done += bytes as u64;
         self.go_on(state);
     }
 
     fn failed(&self, error: io::Error, lost: usize) {
         let mut state = self.lock();
         state.in_hand -= lost;
+        let begin = state.done;
+        state.done += lost as u64;
+        state.lost = Some((state.done, error.kind()));
         if self.output.logs_errors {
-            state.dropped += lost as u64;
-            state.logged_error = Some(error);
+            let known = state.waited_for.iter();
+            let known = known.map(|place| place.end.min(state.done).saturating_sub(place.start.max(begin)));
+            let unknown = (lost as u64).saturating_sub(known.sum());
+            if unknown > 0 {
+                state.dropped += unknown;
+                state.logged_error = Some(error);
+            }
         } else {
             state.error = Some(error);
         }
