@@ -208,18 +208,64 @@ fn who_may_listen_where_is_the_operators_to_say_and_nobody_elses() {
     let taken = taken.local_addr().unwrap();
     for (option, part) in [
         (format!("--admin-listen={taken}"), "cannot listen on"),
-        ("--admin-listen=9090".to_owned(), "write a port too"),
+        (
+            "--admin-listen=9090".to_owned(),
+            "write the address too: `127.0.0.1:9090`",
+        ),
         (
             "--admin-listen=example.com:1".to_owned(),
             "`localhost` is the only name",
         ),
-        ("--admin-host=a b".to_owned(), "is not a valid name of a host"),
+        ("--admin-host=tools.test".to_owned(), "--admin-listen <ADDR:PORT>"),
     ] {
         let refused = Outport::serve(guest::path("hello"))
             .options([LISTEN, &option][1..].iter().copied())
             .finish();
         assert_eq!(refused.code, Some(2), "{option}: {refused}");
         assert!(refused.stderr.contains(part), "{option}: {refused}");
+    }
+    let refused = Outport::serve(guest::path("hello"))
+        .options([LISTEN, "--admin-host=a b"])
+        .finish();
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(
+        refused
+            .stderr
+            .contains("`--admin-host`: `a b` is not a valid name of a host"),
+        "{refused}"
+    );
+    // (variables, options, what is told)
+    type Row<'r> = (&'r [(&'r str, &'r str)], &'r [&'r str], &'r str);
+    let rows: [Row<'_>; 4] = [
+        (
+            &[("OUTPORT_ADMIN_LISTEN", "foo")],
+            &[],
+            "invalid value 'foo' for 'OUTPORT_ADMIN_LISTEN': write a port too",
+        ),
+        (
+            &[("OUTPORT_ADMIN_LISTEN", "foo")],
+            &["--admin-listen=bar"],
+            "invalid value 'bar' for '--admin-listen <ADDR:PORT>'",
+        ),
+        (
+            &[("OUTPORT_KERNEL_SANDBOX", "maybe")],
+            &[],
+            "invalid value 'maybe' for 'OUTPORT_KERNEL_SANDBOX'",
+        ),
+        (
+            &[("OUTPORT_ADMIN_HOST", "a b")],
+            &[LISTEN],
+            "the value of `OUTPORT_ADMIN_HOST` cannot be used: `a b` is not a valid name of a host",
+        ),
+    ];
+    for (variables, options, part) in rows {
+        let mut serve = Outport::serve(guest::path("hello")).options(options.iter().copied());
+        for (name, value) in variables {
+            serve = serve.variable(name, value);
+        }
+        let refused = serve.finish();
+        assert_eq!(refused.code, Some(2), "{variables:?}: {refused}");
+        assert!(refused.stderr.contains(part), "{variables:?}: {refused}");
     }
     for table in ["", "[outbound_networking]\n", "[admin]\n"] {
         let config = format!("{table}admin_listen = \"127.0.0.1:0\"\n");
@@ -230,7 +276,10 @@ fn who_may_listen_where_is_the_operators_to_say_and_nobody_elses() {
         assert_eq!(refused.code, Some(2), "{config}: {refused}");
         assert!(!refused.stderr.contains("Admin listener"), "{config}: {refused}");
     }
-    let app = Outport::up(APP).variable("OUTPORT_ADMIN_LISTEN", "").start();
+    let app = Outport::up(APP)
+        .variable("OUTPORT_ADMIN_LISTEN", "")
+        .variable("OUTPORT_ADMIN_HOST", "tools.test")
+        .start();
     assert_eq!(app.get("/hello").status, 200);
     assert!(!app.stderr().contains("Admin listener"), "{app}");
 

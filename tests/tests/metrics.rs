@@ -45,7 +45,10 @@ fn promtool_is_content_and_prometheus_reads_both_texts() {
     let (content, said) = promtool(&["check", "metrics"], &text.body);
     assert!(content, "{said}\n{}", text.body);
 
-    // It asks for OpenMetrics, and is strict about it.
+    let text = open_metrics(admin);
+    assert_eq!(mistakes_in_open_metrics(&text), Vec::<String>::new(), "{text}");
+
+    // It asks for OpenMetrics, and is strict about its syntax.
     let rules = guest::workspace().join("examples/observability/rules.yml");
     let prometheus = Prometheus::start(admin, &rules);
     until("a scrape", || prometheus.number("up{job=\"outport\"}").is_some());
@@ -156,7 +159,7 @@ fn prometheus_knows_what_clients_and_peers_saw() {
         ("sum(outport_connection_sent_bytes_total{kind=\"tcp.connect\"})".to_owned(), 5),
         ("sum(outport_connection_received_bytes_total{kind=\"tcp.connect\"})".to_owned(), 5),
         ("sum(outport_connection_duration_seconds_count{kind=\"tcp.connect\"})".to_owned(), 1),
-        ("sum(outport_connections{kind=\"tcp.connect\"})".to_owned(), 0),
+        ("sum(outport_connections_open{kind=\"tcp.connect\"})".to_owned(), 0),
         ("sum(outport_dns_lookups_total{component=\"web\",outcome=\"answered\"})".to_owned(), 1),
     ];
     for (query, expected) in rows {
@@ -178,6 +181,78 @@ fn prometheus_knows_what_clients_and_peers_saw() {
     let text = http::get(admin, "/metrics").unwrap().body;
     let (content, said) = promtool(&["check", "metrics"], &text);
     assert!(content, "{said}\n{text}");
+    let text = open_metrics(admin);
+    assert_eq!(mistakes_in_open_metrics(&text), Vec::<String>::new(), "{text}");
+}
+
+fn open_metrics(admin: SocketAddr) -> String {
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text\r\n\r\n";
+    let answer = http::send(admin, request).unwrap();
+    let kind = answer.header("content-type").unwrap();
+    assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+    answer.body
+}
+
+/// What a strict reader of OpenMetrics finds wrong with families: each has one block of lines, a type, a unit that its name
+/// ends with, samples of its type alone, and a name that no other family and no other family's samples have.
+fn mistakes_in_open_metrics(text: &str) -> Vec<String> {
+    let suffixes = |kind: &str| -> &[&str] {
+        match kind {
+            "counter" => &["_total", "_created"],
+            "histogram" => &["_bucket", "_count", "_sum", "_created"],
+            _ => &[""],
+        }
+    };
+    let mut mistakes = Vec::new();
+    let (mut taken, mut all) = (BTreeSet::new(), BTreeSet::new());
+    let (mut family, mut kind) = ("", "");
+    let Some(text) = text.strip_suffix("# EOF\n") else {
+        return vec!["there is no end".to_owned()];
+    };
+    for line in text.lines() {
+        let words: Vec<_> = line.splitn(4, ' ').collect();
+        match words[..] {
+            ["#", "TYPE", name, of] => {
+                (family, kind) = (name, of);
+                for suffix in [""].iter().chain(suffixes(of)).collect::<BTreeSet<_>>() {
+                    if !taken.insert(format!("{name}{suffix}")) {
+                        mistakes.push(format!("{name}{suffix} is there twice"));
+                    }
+                }
+            }
+            ["#", "UNIT", name, unit] if name == family && name.ends_with(&format!("_{unit}")) => {}
+            ["#", "HELP", ..] => {}
+            ["#", ..] => mistakes.push(line.to_owned()),
+            _ => {
+                let series = line.rsplit_once(' ').map_or(line, |(series, _)| series);
+                let name = series.split('{').next().unwrap_or_default();
+                let is_of_family = suffixes(kind)
+                    .iter()
+                    .any(|suffix| name.strip_suffix(suffix) == Some(family));
+                if !is_of_family || !all.insert(series) {
+                    mistakes.push(line.to_owned());
+                }
+            }
+        }
+    }
+    mistakes
+}
+
+#[test]
+fn a_strict_reader_finds_what_tolerant_ones_overlook() {
+    let fine = "# HELP a_b help\n# TYPE a_b counter\na_b_total 1\n# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 1\n# EOF\n";
+    assert_eq!(mistakes_in_open_metrics(fine), Vec::<String>::new());
+    for wrong in [
+        "# TYPE a counter\na_total 1\n# TYPE a gauge\na 1\n# EOF\n",
+        "# TYPE a counter\na 1\n# EOF\n",
+        "# TYPE a gauge\na 1\na 1\n# EOF\n",
+        "# TYPE a histogram\na_count 1\n# TYPE a_count gauge\na_count 1\n# EOF\n",
+        "# TYPE a gauge\n# UNIT a seconds\na 1\n# EOF\n",
+        "# TYPE a gauge\nb 1\n# EOF\n",
+        "# TYPE a gauge\na 1\n",
+    ] {
+        assert!(!mistakes_in_open_metrics(wrong).is_empty(), "{wrong}");
+    }
 }
 
 /// The names and labels of all series.

@@ -227,7 +227,7 @@ fn counts_equal_what_clients_saw() {
     let active = &["component=\"front\""];
     assert_eq!(count(admin, "outport_http_requests_active", active), 2.0);
     until("the others are closed", || {
-        count(admin, "outport_client_connections", &[]) == 2.0
+        count(admin, "outport_client_connections_open", &[]) == 2.0
     });
     client
         .send(http2::RST_STREAM, 0, 101, &8_u32.to_be_bytes())
@@ -283,7 +283,7 @@ fn counts_equal_what_clients_saw() {
         count(admin, "outport_guest_memory_bytes", &[]) == 0.0
     });
     until("all connections are closed", || {
-        count(admin, "outport_client_connections", &[]) == 0.0
+        count(admin, "outport_client_connections_open", &[]) == 0.0
     });
     let accepted = count(
         admin,
@@ -401,7 +401,7 @@ fn clients_that_have_too_many_connections_are_counted() {
     let mut third = TcpStream::connect(server).unwrap();
     assert_eq!(third.read(&mut [0]).unwrap_or(0), 0);
     assert_eq!(count(admin, connections, &["outcome=\"turned-away\""]), 1.0);
-    assert_eq!(count(admin, "outport_client_connections", &[]), 2.0);
+    assert_eq!(count(admin, "outport_client_connections_open", &[]), 2.0);
     drop(held);
 }
 

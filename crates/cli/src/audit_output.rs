@@ -12,6 +12,7 @@ use crate::failure::Failure;
 
 /// The options of the audit log: what is recorded, where, and whether anything is done that is not recorded.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Observability")]
 pub(crate) struct AuditOptions {
     /// Write every decision, and what came of it, to a file as a line of JSON; `-` is standard error
     #[arg(long, value_name = "FILE")]

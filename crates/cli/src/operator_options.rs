@@ -98,13 +98,14 @@ pub(crate) struct OperatorOptions {
     pub(crate) state: StateOptions,
 
     #[command(flatten)]
+    pub(crate) sandbox: SandboxOptions,
+
+    // These have a heading of their own, and so stand last.
+    #[command(flatten)]
     pub(crate) audit: AuditOptions,
 
     #[command(flatten)]
     pub(crate) telemetry: TelemetryOptions,
-
-    #[command(flatten)]
-    pub(crate) sandbox: SandboxOptions,
 }
 
 /// The settings that the operator's options, environment and runtime config file say, in one.

@@ -126,7 +126,7 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
-    let Some((host, port)) = text.rsplit_once(':') else {
+    let Some((host, port)) = text.rsplit_once(':').or_else(|| as_port(text)) else {
         return Err("write a port too, such as `127.0.0.1:3000`".into());
     };
     if port.is_empty() || !port.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -143,6 +143,12 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
              that is taken"
         )),
     }
+}
+
+/// A port alone, as other programs take one.
+fn as_port(text: &str) -> Option<(&str, &str)> {
+    let is_number = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+    is_number.then_some(("", text))
 }
 
 /// The address where a server is reached unless something else is wanted: from this machine.
@@ -172,6 +178,9 @@ mod tests {
             ("example.com:80", Err("`localhost` is the only name")),
             ("::1:3000x", Err("an IP address and a port")),
             (":3000", Err("the address too")),
+            ("9090", Err("the address too: `127.0.0.1:9090`")),
+            ("90900", Err("the highest port is 65535")),
+            ("", Err("a port too")),
         ];
         for (text, expected) in rows {
             match (address(text), expected) {

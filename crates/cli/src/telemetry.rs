@@ -36,10 +36,12 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::otlp;
 use crate::service::address;
+use crate::spin_environment;
 use crate::terminal::Terminal;
 
 /// The options of what tools see.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Observability")]
 pub(crate) struct TelemetryOptions {
     /// Show metrics, health and the policy to tools that connect to this address; port 0 takes a free one
     #[arg(
@@ -51,13 +53,12 @@ pub(crate) struct TelemetryOptions {
     )]
     admin_listen: Option<SocketAddr>,
 
-    /// Let tools call that listener by this name too, beside addresses and `localhost`
+    /// Let tools call that listener by this name too, beside addresses and `localhost` [env: OUTPORT_ADMIN_HOST]
     #[arg(
         long,
         value_name = "NAME[,NAME…]",
-        env = "OUTPORT_ADMIN_HOST",
-        hide_env_values = true,
-        value_delimiter = ','
+        value_delimiter = ',',
+        requires = "admin_listen"
     )]
     admin_host: Vec<String>,
 
@@ -102,11 +103,11 @@ impl TelemetryOptions {
         serves: bool,
         terminal: Terminal,
     ) -> Result<TelemetryOutputs, Failure> {
-        let names = HostNames::parse(self.admin_host.iter().map(|name| name.trim()));
-        let names = names.map_err(|error| {
-            let error = Diagnostic::error(format!("`--admin-host`: {error}"));
-            Failure::unusable(error.helped_by("write a name without a port, such as `metrics.example.com`"))
-        })?;
+        let names = self
+            .admin_listen
+            .map(|_| self.host_names())
+            .transpose()?
+            .unwrap_or_default();
         let admin = self.admin_listen.map(AdminListener::bind).transpose();
         let admin = admin.map_err(|error| {
             let advice = "choose another address with `--admin-listen`; port 0 takes a free one";
@@ -122,6 +123,29 @@ impl TelemetryOptions {
         })
     }
 }
+
+impl TelemetryOptions {
+    /// The names of `--admin-host`, else of its variable. That is not read by the parser of the command line: set for many
+    /// processes, it has nothing to say to those without a listener, while the option without one is a mistake.
+    fn host_names(&self) -> Result<HostNames, Failure> {
+        if self.admin_host.is_empty() {
+            return Ok(spin_environment::read(HOST_VARIABLE, |list| {
+                let names = HostNames::parse(list.split(',').map(str::trim));
+                names.map_err(|error| format!("{error}; {WRITE_A_NAME}"))
+            })?
+            .unwrap_or_default());
+        }
+        let names = HostNames::parse(self.admin_host.iter().map(|name| name.trim()));
+        names.map_err(|error| {
+            let error = Diagnostic::error(format!("`--admin-host`: {error}"));
+            Failure::unusable(error.helped_by(WRITE_A_NAME))
+        })
+    }
+}
+
+const HOST_VARIABLE: &str = "OUTPORT_ADMIN_HOST";
+
+const WRITE_A_NAME: &str = "write a name without a port, such as `metrics.example.com`";
 
 fn warn_of_others(address: SocketAddr, terminal: Terminal) {
     let warning = Diagnostic::warning(format!(

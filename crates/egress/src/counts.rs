@@ -57,7 +57,7 @@ pub const ATTEMPTS: MetricDescription = MetricDescription {
 
 /// Connections that are open.
 pub const CONNECTIONS: MetricDescription = MetricDescription {
-    name: "outport_connections",
+    name: "outport_connections_open",
     kind: MetricKind::Gauge,
     unit: None,
     labels: &["component", "kind"],
@@ -135,7 +135,9 @@ pub const QUOTA_USED: MetricDescription = MetricDescription {
     kind: MetricKind::Gauge,
     unit: None,
     labels: &["quota"],
-    help: "What is used of a quota of the process",
+    help: "What is used of a quota of the process, whether or not it has a bound: `sockets_per_process` and \
+           `total_connections` are the same sockets and connections, by two bounds; `http_connections` are those of \
+           outgoing HTTP, and there only if they have a bound",
 };
 
 /// A quota of the process.
@@ -144,8 +146,8 @@ pub const QUOTA_LIMIT: MetricDescription = MetricDescription {
     kind: MetricKind::Gauge,
     unit: None,
     labels: &["quota"],
-    help: "The quota: sockets and connections of the process, the same by the app's own bound, and connections of \
-           outgoing HTTP",
+    help: "The bound of that quota: `--max-sockets`, `max_total_connections` and `max_connections` of outgoing HTTP. It is \
+           infinite (`+Inf`) where there is none; where it is 0, nothing is permitted",
 };
 
 /// Lines of audit logs.

@@ -232,7 +232,7 @@ impl EgressBuilder {
         self.meter.describe(METRICS);
         self.sinks.iter().for_each(|sink| sink.count_by(&self.meter));
         let process = Process {
-            quotas: QuotaGauges::new(&self.meter),
+            quotas: QuotaGauges::new(&self.meter, self.http_connections),
             policy: PolicyInForce::new(self.operator),
             resolver,
             recorder: Recorder::new(self.sinks, self.required),

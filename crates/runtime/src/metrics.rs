@@ -101,7 +101,7 @@ pub(crate) const CODE_CACHE: MetricDescription = MetricDescription {
 };
 
 pub(crate) const CLIENT_CONNECTIONS: MetricDescription = MetricDescription {
-    name: "outport_client_connections",
+    name: "outport_client_connections_open",
     kind: MetricKind::Gauge,
     unit: None,
     labels: &[],

@@ -102,6 +102,26 @@ fn names_labels_and_units_follow_the_conventions() {
     }
 }
 
+#[test]
+fn no_two_metrics_are_one_family_or_share_a_series_in_open_metrics() {
+    let mut taken = BTreeSet::new();
+    for metric in all() {
+        // A counter is called by its name without `_total` there.
+        let (family, suffixes): (_, &[_]) = match metric.kind {
+            MetricKind::Counter | MetricKind::Time => (
+                metric.name.strip_suffix("_total").unwrap(),
+                &["_total", "_created"],
+            ),
+            MetricKind::Gauge => (metric.name, &[]),
+            MetricKind::Histogram(_) => (metric.name, &["_bucket", "_count", "_sum", "_created"]),
+        };
+        for suffix in [""].iter().chain(suffixes) {
+            let name = format!("{family}{suffix}");
+            assert!(taken.insert(name.clone()), "`{name}` is there twice");
+        }
+    }
+}
+
 /// Words in a file that look like names of metrics.
 fn mentioned(text: &str) -> BTreeSet<&str> {
     let words = text.split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'));

@@ -9,11 +9,12 @@ use super::{QUOTA_LIMIT, QUOTA_USED};
 use crate::meter::Meter;
 use crate::process::ProcessUsage;
 
-/// The gauges of the quotas of a process; those that do not hold are 0 of 0.
+/// The gauges of the quotas of a process. Where there is no bound, the limit is infinite: a limit of 0 permits nothing.
 pub(crate) struct QuotaGauges {
     sockets: Used,
     connections: Used,
-    http_connections: Used,
+    /// They are counted only where there is a bound, which stays.
+    http_connections: Option<Used>,
 }
 
 struct Used {
@@ -22,7 +23,7 @@ struct Used {
 }
 
 impl QuotaGauges {
-    pub(crate) fn new(meter: &Meter) -> Self {
+    pub(crate) fn new(meter: &Meter, http_connections: Option<u32>) -> Self {
         let of = |quota: &'static str| Used {
             used: meter.gauge(&QUOTA_USED, [quota.into()]),
             limit: meter.gauge(&QUOTA_LIMIT, [quota.into()]),
@@ -30,23 +31,23 @@ impl QuotaGauges {
         Self {
             sockets: of("sockets_per_process"),
             connections: of("total_connections"),
-            http_connections: of("http_connections"),
+            http_connections: http_connections.map(|_| of("http_connections")),
         }
     }
 
     pub(crate) fn set(&self, quotas: &Quotas, usage: &ProcessUsage) {
         let open = usage.open().load(Ordering::Relaxed);
-        self.sockets.set(Some((open, quotas.sockets_per_process)));
-        self.connections
-            .set(quotas.total_connections.map(|most| (open, most)));
-        self.http_connections.set(usage.http_connections_used());
+        self.sockets.set(open, Some(quotas.sockets_per_process));
+        self.connections.set(open, quotas.total_connections);
+        if let (Some(gauges), Some((used, most))) = (&self.http_connections, usage.http_connections_used()) {
+            gauges.set(used, Some(most));
+        }
     }
 }
 
 impl Used {
-    fn set(&self, used_of: Option<(u32, u32)>) {
-        let (used, most) = used_of.unwrap_or_default();
+    fn set(&self, used: u32, most: Option<u32>) {
         self.used.set(f64::from(used));
-        self.limit.set(f64::from(most));
+        self.limit.set(most.map_or(f64::INFINITY, f64::from));
     }
 }

@@ -73,7 +73,7 @@ async fn what_is_counted_of_connections_is_what_the_peer_saw() {
     let (listener, address) = listener();
     let mut socket = connect(&enforcer, address).await.unwrap();
     let (mut peer, _) = listener.accept().unwrap();
-    assert_eq!(value("outport_connections{web,tcp.connect}"), Some(1.0));
+    assert_eq!(value("outport_connections_open{web,tcp.connect}"), Some(1.0));
     let (receiving, sending) = (socket.take_receiving().unwrap(), socket.take_sending().unwrap());
     assert_eq!(poll_fn(|cx| sending.poll_send(cx, b"ping!")).await.unwrap(), 5);
     peer.read_exact(&mut [0; 5]).unwrap();
@@ -93,7 +93,7 @@ async fn what_is_counted_of_connections_is_what_the_peer_saw() {
         Some(0.0)
     );
     drop((socket, receiving, sending));
-    assert_eq!(value("outport_connections{web,tcp.connect}"), Some(0.0));
+    assert_eq!(value("outport_connections_open{web,tcp.connect}"), Some(0.0));
     assert_eq!(
         value("outport_connection_duration_seconds{web,tcp.connect}"),
         Some(1.0)
@@ -107,7 +107,7 @@ async fn what_is_counted_of_connections_is_what_the_peer_saw() {
         value("outport_attempts_total{web,tcp.connect,allow,none}"),
         Some(2.0)
     );
-    assert_eq!(value("outport_connections{web,tcp.connect}"), Some(0.0));
+    assert_eq!(value("outport_connections_open{web,tcp.connect}"), Some(0.0));
 }
 
 #[tokio::test]
@@ -208,10 +208,21 @@ async fn quotas_are_known_when_somebody_collects() {
     for (series, value) in [
         ("outport_quota_used{sockets_per_process}", 3.0),
         ("outport_quota_limit{sockets_per_process}", 10.0),
-        ("outport_quota_used{total_connections}", 0.0),
-        ("outport_quota_limit{total_connections}", 0.0),
+        ("outport_quota_used{total_connections}", 3.0),
+        ("outport_quota_limit{total_connections}", f64::INFINITY),
     ] {
         assert_eq!(world.counted.value(series), Some(value), "{series}");
+    }
+    let http = "outport_quota_limit{http_connections}";
+    assert_eq!(world.counted.value(http), None);
+
+    // A bound that permits nothing is not one that is not there.
+    for (bound, limit) in [(Some(0), 0.0), (Some(7), 7.0), (None, f64::INFINITY)] {
+        world.operator.quotas.total_connections = bound;
+        egress.replace_operator(world.operator.clone());
+        egress.collect();
+        let series = "outport_quota_limit{total_connections}";
+        assert_eq!(world.counted.value(series), Some(limit), "{bound:?}");
     }
 }
 
@@ -311,7 +322,7 @@ async fn a_connection_of_the_host_is_below_the_point_where_it_is_made() {
     let destination = Destination::new(redis, "127.0.0.1", address.port()).unwrap();
     let connection = dialer.connect(&destination).await.unwrap();
     assert_eq!(
-        world.counted.value("outport_connections{web,redis.dial}"),
+        world.counted.value("outport_connections_open{web,redis.dial}"),
         Some(1.0)
     );
     drop((connection, listener));
@@ -319,7 +330,7 @@ async fn a_connection_of_the_host_is_below_the_point_where_it_is_made() {
     assert_eq!(span.field("server.address"), "127.0.0.1");
     assert_eq!((span.parent, span.is_closed()), (Some(1), true));
     assert_eq!(
-        world.counted.value("outport_connections{web,redis.dial}"),
+        world.counted.value("outport_connections_open{web,redis.dial}"),
         Some(0.0)
     );
 }

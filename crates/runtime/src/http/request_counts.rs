@@ -18,17 +18,17 @@ pub(super) struct RequestCounts {
     route: String,
     /// By method and class; each is made when it is first needed.
     totals: [[OnceLock<Counter>; CLASSES.len()]; KNOWN_METHODS.len() + 1],
-    durations: Histogram,
+    /// Made with the first of them: where a component is never called by another, its time has no series of zeros.
+    durations: OnceLock<Histogram>,
     active: Gauge,
 }
 
 impl RequestCounts {
     /// The counts of this route; none if the meter does not record.
     pub(super) fn of(meter: &Meter, component: &str, route: &str) -> Option<Self> {
-        let labels = || [component.to_owned().into(), route.to_owned().into()];
         meter.is_on().then(|| Self {
             totals: Default::default(),
-            durations: meter.histogram(&HTTP_REQUEST_DURATION, labels()),
+            durations: OnceLock::new(),
             active: meter.gauge(&HTTP_REQUESTS_ACTIVE, [component.to_owned().into()]),
             component: component.to_owned(),
             route: route.to_owned(),
@@ -44,7 +44,11 @@ impl RequestCounts {
     /// A request that had [begun](Self::begin) is over.
     pub(super) fn end(&self, method: &Method, status: StatusCode, duration: Duration) {
         self.active.decrement(1.0);
-        self.durations.record(duration.as_secs_f64());
+        let durations = self.durations.get_or_init(|| {
+            let values = [self.component.clone().into(), self.route.clone().into()];
+            self.meter.histogram(&HTTP_REQUEST_DURATION, values)
+        });
+        durations.record(duration.as_secs_f64());
         let class = class_of(status);
         let counter = self.totals[number_of(method)][class].get_or_init(|| {
             let (component, route) = (self.component.clone(), self.route.clone());
