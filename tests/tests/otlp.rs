@@ -231,6 +231,35 @@ fn a_request_that_is_not_chosen_has_no_spans_and_keeps_its_context() {
     }
 }
 
+// Each component asks the tracer again, by what the one before it sends.
+#[test]
+fn a_trace_that_begins_here_is_chosen_as_a_whole() {
+    for sampler in ["traceidratio", "parentbased_traceidratio"] {
+        let (collector, origin) = (Collector::start(Answer::Taken), Origin::start("end"));
+        let app = app_with(&collector, &origin)
+            .variable("OTEL_TRACES_SAMPLER", sampler)
+            .variable("OTEL_TRACES_SAMPLER_ARG", "0.5")
+            .start();
+        for _ in 0..40 {
+            assert_eq!(app.get(&through(&origin)).status, 200, "{app}");
+        }
+        app.stop();
+        let mut traces = HashMap::<_, Vec<_>>::new();
+        let spans = collector.spans().into_iter();
+        for span in spans.filter(|span| span.kind() == SpanKind::Server) {
+            let component = text_of(&span.attributes, "outport.component").map(str::to_owned);
+            traces.entry(hex(&span.trace_id)).or_default().push(component);
+        }
+        // All or none is as likely as 40 heads.
+        assert!((1..40).contains(&traces.len()), "{sampler}: {traces:?}");
+        for (trace, mut components) in traces {
+            components.sort();
+            let found: Vec<_> = components.iter().flatten().map(String::as_str).collect();
+            assert_eq!(found, ["back", "front"], "{sampler}: {trace}");
+        }
+    }
+}
+
 #[test]
 fn metrics_denials_and_what_guests_print_come_with_the_name_of_the_app() {
     let (collector, origin) = (Collector::start(Answer::Taken), Origin::start("end"));
@@ -296,6 +325,56 @@ fn metrics_denials_and_what_guests_print_come_with_the_name_of_the_app() {
             .all(|message| message.was_compressed && message.key.as_deref() == Some("a key"))
     );
     assert!(!app.stop().stderr.contains("a key"));
+}
+
+#[test]
+fn what_goes_wrong_comes_with_its_component_and_what_was_asked_with_its_trace() {
+    let (collector, origin) = (Collector::start(Answer::Taken), Origin::start("end"));
+    let way = through(&origin);
+    let app = app_with(&collector, &origin)
+        .file("config.toml", "")
+        .option("--runtime-config-file=config.toml")
+        .start();
+    // Nobody is there any more.
+    drop(origin);
+    let parent = format!("00-{TRACE}-{CLIENT}-01");
+    get_traced(&app, &way, &parent);
+    let denied = format!("/front/script?{}", in_query("http GET http://192.0.2.7/"));
+    get_traced(&app, &denied, &parent);
+    app.get("/front/script?trap");
+    app.write("config.toml", "a");
+    // (part of the text, its component, the name of its kind, whether it is part of the trace)
+    let rows = [
+        ("failed: component `back`", Some("back"), "outport.failed", true),
+        ("denied: component `front`", Some("front"), "outport.denied", true),
+        ("component `front` trapped", Some("front"), "", false),
+        ("stays as it was", None, "", false),
+    ];
+    for (part, component, kind, is_traced) in rows {
+        let found = || {
+            let lines = collector.lines().into_iter();
+            lines
+                .filter(|line| text(line.body.as_ref()).is_some_and(|body| body.contains(part)))
+                .next()
+        };
+        until(format!("{part}\n{app}\n{:#?}", collector.lines()), || {
+            found().is_some()
+        });
+        let line = found().unwrap();
+        assert_eq!(
+            text_of(&line.attributes, "outport.component"),
+            component,
+            "{line:#?}"
+        );
+        assert_eq!(line.event_name, kind, "{line:#?}");
+        assert_eq!(hex(&line.trace_id) == TRACE, is_traced, "{line:#?}");
+        assert!(line.severity_number >= 13, "{line:#?}");
+    }
+    // What programs are told is not said twice to people.
+    let finished = app.stop();
+    assert!(!finished.stderr.contains("outport.component"), "{finished}");
+    let line = "Telemetry: traces, metrics, logs to http://127.0.0.1:";
+    assert!(finished.stderr.contains(line), "{finished}");
 }
 
 // A collector is in nobody's way, and at the end it is waited for a moment only.

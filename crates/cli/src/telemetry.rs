@@ -172,7 +172,11 @@ impl Telemetry {
             stdio::observe(output);
         }
         let export = match (otlp, &registry) {
-            (Some(otlp), Some(registry)) => Some(otlp.start(registry, app.unwrap_or("outport"))?),
+            (Some(otlp), Some(registry)) => {
+                let export = otlp.start(registry, app.unwrap_or("outport"))?;
+                terminal.say(&otlp::destinations(otlp));
+                Some(export)
+            }
             _ => None,
         };
         let admin = match (outputs.admin, &registry) {

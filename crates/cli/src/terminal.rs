@@ -135,6 +135,7 @@ impl Terminal {
             let text = Renderer::messages(self.paint).render(diagnostic, files.sources());
             self.insist(text.trim_end());
         }
+        otlp::tell(diagnostic);
     }
 
     pub(crate) fn show_all(self, diagnostics: &[Diagnostic], files: &Files) {
@@ -398,7 +399,8 @@ impl Visit for Text {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
             self.message = format!("{value:?}");
-        } else {
+        } else if !field.name().starts_with("outport.") {
+            // Those are for programs: the message says it.
             self.fields.push_str(&format!("; {}: {value:?}", field.name()));
         }
     }

@@ -464,6 +464,10 @@ impl Enforcer {
     /// Tells the sinks that want it of an outcome.
     pub(crate) fn record_outcome(&self, stage: Stage, outcome: impl Fn() -> AuditOutcome) {
         let recorder = &self.process().recorder;
+        let outcome = || AuditOutcome {
+            trace: self.trace().context(),
+            ..outcome()
+        };
         match self.instance.account.get() {
             _ if !recorder.wants_outcome(stage) => {}
             None => recorder.record_outcome(&outcome()),
@@ -575,6 +579,10 @@ impl Enforcer {
     /// Tells the sinks of an event. What they keep of it is not the instance's.
     fn record(&self, verdict: Verdict, event: impl Fn() -> AuditEvent) {
         let recorder = &self.process().recorder;
+        let event = || AuditEvent {
+            trace: self.trace().context(),
+            ..event()
+        };
         match self.instance.account.get() {
             None => recorder.record(verdict, event),
             Some(account) => account.aside(&mut || recorder.record(verdict, &event)),

@@ -21,6 +21,12 @@ pub trait Tracer: Send + Sync + 'static {
     /// True if there are to be spans for a request that brought `incoming`.
     fn samples(&self, incoming: Option<&TraceContext>) -> bool;
 
+    /// The context of a request that brought none and has no spans: the root of a trace that nobody records. A tracer that
+    /// chooses by the number of the trace gives one for which it says no again, and so does everybody who chooses as it does.
+    fn unsampled(&self) -> TraceContext {
+        TraceContext::unsampled()
+    }
+
     /// Makes a span, which nobody has entered yet, the child of what `incoming` names.
     fn adopt(&self, span: &Span, incoming: &TraceContext);
 
@@ -78,9 +84,7 @@ impl Trace {
         };
         if !tracer.samples(incoming.as_deref()) {
             // Who is called learns that somebody decided, and does not begin a trace of its own.
-            let context = incoming
-                .clone()
-                .unwrap_or_else(|| Arc::new(TraceContext::unsampled()));
+            let context = incoming.clone().unwrap_or_else(|| Arc::new(tracer.unsampled()));
             return Self {
                 span: Span::none(),
                 context: Some(context),
@@ -213,6 +217,11 @@ impl TraceCell {
     /// The same if there is a span, which is all that spans below it are made for.
     pub fn recorded(&self) -> Option<Trace> {
         self.lock().as_ref().filter(|trace| trace.is_recorded()).cloned()
+    }
+
+    /// The context that goes on from the point at which the instance is.
+    pub fn context(&self) -> Option<TraceContext> {
+        self.lock().as_ref()?.context().cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Trace>> {

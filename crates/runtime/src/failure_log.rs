@@ -46,12 +46,14 @@ impl FailureLog {
 
     /// Tells a failure, or counts it. `what` names the component.
     pub(crate) fn add(&self, level: Level, what: String) {
-        self.with_seen(|seen, component| seen.add(component, level, what, Instant::now(), &mut log));
+        self.with_seen(|seen, component| {
+            seen.add(component, level, what, Instant::now(), &mut log(component));
+        });
     }
 
     /// Tells what was only counted so far.
     pub(crate) fn sum_up(&self) {
-        self.with_seen(|seen, component| seen.sum_up(component, Instant::now(), &mut log));
+        self.with_seen(|seen, component| seen.sum_up(component, Instant::now(), &mut log(component)));
     }
 
     fn with_seen(&self, act: impl FnOnce(&mut Seen, &str)) {
@@ -61,11 +63,13 @@ impl FailureLog {
     }
 }
 
-fn log(level: Level, line: &str) {
-    if level == Level::ERROR {
-        tracing::error!("{line}");
-    } else {
-        tracing::warn!("{line}");
+fn log(component: &str) -> impl FnMut(Level, &str) {
+    move |level, line| {
+        if level == Level::ERROR {
+            tracing::error!(outport.component = component, "{line}");
+        } else {
+            tracing::warn!(outport.component = component, "{line}");
+        }
     }
 }
 

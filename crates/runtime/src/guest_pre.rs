@@ -222,6 +222,7 @@ impl GuestPre {
         let needed = first_memory.saturating_add(STACK);
         if needed > share.own() {
             tracing::warn!(
+                outport.component = name.as_str(),
                 "{} KiB of memory are kept for component `{name}`, and one instance begins with {} KiB: others can \
                  keep it from starting; a larger `--max-memory-total` keeps more",
                 share.own() >> 10,

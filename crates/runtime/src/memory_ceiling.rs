@@ -149,6 +149,7 @@ impl MemoryShare {
         if told.is_none_or(|told| told.elapsed() >= INTERVAL) {
             *told = Some(Instant::now());
             tracing::warn!(
+                outport.component = self.component.as_str(),
                 "the guests of component `{}` have {} KiB of memory, and no more is left for them of the {} KiB that \
                  all may have (`--max-memory-total`): until some of them end, clients get status 503",
                 self.component,

@@ -30,13 +30,14 @@ use opentelemetry_sdk::trace::SpanData;
 use outport_egress::AuditSink;
 use outport_egress::trace::Tracer;
 use outport_runtime::stdio::OutputObserver;
-use tracing::Subscriber;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 pub use self::exporter::Export;
-use self::logs::{Line, Lines};
+use self::logs::{Line, Lines, bounded};
 use self::queue::{Queue, Records};
+use self::resource::attribute;
 pub use self::sampler::{Root, Sampler};
 pub use self::settings::{Batches, Compression, Endpoint, Settings, SettingsError};
 pub use self::signal::Signal;
@@ -94,7 +95,16 @@ impl Otlp {
             .then(|| Arc::new(self.tracer.clone()) as _)
     }
 
-    /// What takes denials; none if logs are not exported.
+    /// Tells an error or warning (`level`) that is no event of `tracing`, of a component if it is about one. Nothing is done
+    /// if logs are not exported.
+    pub fn tell(&self, level: Level, text: &str, component: Option<&str>) {
+        if let Some(lines) = self.lines() {
+            let component = component.map(|component| attribute("outport.component", component));
+            lines.own(level, bounded(text), component.into_iter().collect());
+        }
+    }
+
+    /// What takes what was denied or failed; none if logs are not exported.
     pub fn denials(&self) -> Option<Arc<dyn AuditSink>> {
         self.lines().map(|lines| Arc::new(lines) as _)
     }

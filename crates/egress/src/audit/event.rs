@@ -8,6 +8,7 @@ use outport_policy::{Attempt, Denial, Entry, Host, Name, Permit, Reason, Rule, t
 use serde::{Serialize, Serializer};
 
 use super::timestamp::Timestamp;
+use crate::trace::TraceContext;
 
 /// The verdict on an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -67,6 +68,9 @@ pub struct AuditEvent {
     /// The further layers that refuse it, on denial: it is still denied when the remedy alone is applied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<AlsoRefused>,
+    /// The place in a trace at which it was asked, if there is one. It is for sinks that know traces.
+    #[serde(skip)]
+    pub trace: Option<TraceContext>,
 }
 
 /// Another layer that refuses what one has refused already (RSN-5).
@@ -173,6 +177,7 @@ impl AuditEvent {
             closest: None,
             remedy: None,
             also: Vec::new(),
+            trace: None,
         }
     }
 }
@@ -284,6 +289,7 @@ pub(super) mod tests {
             closest: Some("*://db.example.com:5431 (spin.toml:12:5)".to_owned()),
             remedy: Some("add \"*://db.example.com:5432\" to its allowed_outbound_hosts".to_owned()),
             also: Vec::new(),
+            trace: None,
         }
     }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::event::as_text;
 use super::timestamp::Timestamp;
+use crate::trace::TraceContext;
 
 /// The stage that it came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -96,6 +97,9 @@ pub struct AuditOutcome {
     /// The reason why it is over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<EndedBy>,
+    /// The place in a trace at which its instance was, if there is one.
+    #[serde(skip)]
+    pub trace: Option<TraceContext>,
 }
 
 impl AuditOutcome {
@@ -123,12 +127,13 @@ impl AuditOutcome {
             sent: None,
             received: None,
             ended_by: None,
+            trace: None,
         }
     }
 
     /// True if somebody who looks at a terminal should know: not of what was given up by the guest itself, nor of
     /// refusals, which are told as such.
-    pub(super) fn is_a_failure(&self) -> bool {
+    pub fn is_a_failure(&self) -> bool {
         let told_otherwise = [
             ABANDONED,
             "http-request-denied",

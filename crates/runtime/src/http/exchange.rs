@@ -24,6 +24,7 @@ use tracing::Span;
 use tracing::field::Empty;
 use wasmtime_wasi_http::Error;
 
+use super::chaining::IN_PROCESS;
 use super::client_body::RequestBody;
 use super::request_counts::known_method;
 use super::request_record::{RequestObserver, RequestRecord};
@@ -37,6 +38,8 @@ pub(super) struct Exchange {
     noted: Option<Box<Noted>>,
     method: Method,
     began: Instant,
+    /// A component of the app asks, which may leave a body where it is.
+    is_call: bool,
     span: Span,
     trace_id: Option<u128>,
     is_sampled: bool,
@@ -116,6 +119,7 @@ impl Exchange {
             noted,
             method: request.method().clone(),
             began: Instant::now(),
+            is_call: client == IN_PROCESS,
             span: trace.span().clone(),
             trace_id: trace.trace_id(),
             is_sampled: trace.is_sampled(),
@@ -132,6 +136,7 @@ impl Exchange {
             noted: Some(noted),
             method: request.method().clone(),
             began: Instant::now(),
+            is_call: false,
             span: Span::none(),
             trace_id: None,
             is_sampled: false,
@@ -210,21 +215,28 @@ impl Exchange {
         if self.span.is_disabled() {
             return;
         }
-        let Some(response) = &self.response else {
-            self.span.record("error.type", "cancelled");
-            return;
-        };
-        let status = response.status;
-        self.span
-            .record("http.response.status_code", i64::from(status.as_u16()));
-        if status.is_server_error() {
-            self.span.record("error.type", status.as_str());
-        } else if response.end == End::Broken {
-            self.span.record("error.type", "incomplete");
-        } else {
-            return;
+        if let Some(response) = &self.response {
+            let status = i64::from(response.status.as_u16());
+            self.span.record("http.response.status_code", status);
         }
-        self.span.record("otel.status_code", "ERROR");
+        if let Some(error) = self.error() {
+            self.span.record("error.type", error);
+            self.span.record("otel.status_code", "ERROR");
+        }
+    }
+
+    /// What went wrong, as the conventions of spans say it.
+    fn error(&self) -> Option<&str> {
+        let Some(response) = &self.response else {
+            return Some("cancelled");
+        };
+        match response.end {
+            _ if response.status.is_server_error() => Some(response.status.as_str()),
+            End::Broken => Some("incomplete"),
+            // Whoever asked is gone.
+            End::NotYet if !self.is_call => Some("cancelled"),
+            End::NotYet | End::Whole => None,
+        }
     }
 }
 
@@ -274,8 +286,10 @@ fn server_span<B>(labels: &RouteLabels, request: &Request<B>, client: SocketAddr
     };
     span.record("http.request.method", method);
     span.record("url.path", text::begin(format_args!("{}", request.uri().path())));
-    span.record("client.address", client.ip().to_canonical().to_string());
-    span.record("client.port", i64::from(client.port()));
+    if client != IN_PROCESS {
+        span.record("client.address", client.ip().to_canonical().to_string());
+        span.record("client.port", i64::from(client.port()));
+    }
     span
 }
 

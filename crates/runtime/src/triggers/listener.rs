@@ -150,6 +150,7 @@ impl Driver {
         told.push(error.message.clone());
         let (component, source) = (&self.component, self.connector.listens_to());
         tracing::warn!(
+            outport.component = component.as_str(),
             "component `{component}` gets no events from {source}: {error}; trying again until it does"
         );
     }
@@ -158,7 +159,10 @@ impl Driver {
     fn say_found(&mut self) {
         if self.outage.take().is_some() {
             let (component, source) = (&self.component, self.connector.listens_to());
-            tracing::warn!("component `{component}` gets events from {source} again");
+            tracing::warn!(
+                outport.component = component.as_str(),
+                "component `{component}` gets events from {source} again"
+            );
         }
     }
 
@@ -168,6 +172,7 @@ impl Driver {
         let events = |number| if number == 1 { "event" } else { "events" };
         if cut_off > 0 {
             tracing::warn!(
+                outport.component = component.as_str(),
                 "component `{component}`: {cut_off} {} from {source} had not ended after {:?}, and {} cut off",
                 events(cut_off),
                 self.grace,
@@ -176,6 +181,7 @@ impl Driver {
         }
         if not_begun > 0 {
             tracing::warn!(
+                outport.component = component.as_str(),
                 "component `{component}`: {not_begun} {} from {source} {} not begun",
                 events(not_begun),
                 if not_begun == 1 { "was" } else { "were" }

@@ -92,12 +92,16 @@ impl Drop for Export {
         let _ = self.ended.recv_timeout(LAST_TRY + Duration::from_millis(250));
         let lost = self.queues.iter().filter_map(|(signal, queue)| {
             let number = queue.dropped_so_far() + queue.waiting();
-            let what = match signal {
-                Signal::Traces => "spans",
-                Signal::Logs => "lines of logs",
-                Signal::Metrics => "values of metrics",
+            let (one, many) = match signal {
+                Signal::Traces => ("span", "spans"),
+                Signal::Logs => ("line of logs", "lines of logs"),
+                Signal::Metrics => ("value of a metric", "values of metrics"),
             };
-            (number > 0).then(|| format!("{number} {what}"))
+            match number {
+                0 => None,
+                1 => Some(format!("1 {one}")),
+                _ => Some(format!("{number} {many}")),
+            }
         });
         let lost: Vec<_> = lost.collect();
         if !lost.is_empty() {

@@ -56,7 +56,7 @@ impl Health {
         }
         let what = if is_of_signal { signal.name() } else { "telemetry" };
         tracing::warn!(
-            "the collector at {place} takes no {what}: {why}; what it does not take is dropped (this is not said again)"
+            "the collector at {place} takes no {what}: {why}; what it does not take is dropped (not said again until it takes {what} again)"
         );
     }
 

@@ -46,6 +46,24 @@ impl Sampler {
             (Root::Ratio(ratio), None) => random::<u64>() >> 1 < bound(ratio),
         }
     }
+
+    /// The context of a request that brought none and for which the choice was no. Whoever is asked below it and chooses by
+    /// the number of the trace says no too, so that no trace has spans without those above them.
+    pub(super) fn unsampled(self) -> TraceContext {
+        let context = TraceContext::unsampled();
+        let Root::Ratio(ratio) = self.root else {
+            return context;
+        };
+        let least = bound(ratio);
+        // None are left where all have spans.
+        let Some(low) = half(context.trace_id).checked_rem((1 << 63) - least) else {
+            return context;
+        };
+        TraceContext {
+            trace_id: with_half(context.trace_id, least + low),
+            ..context
+        }
+    }
 }
 
 /// Numbers of traces that begin here, which somebody who has the same share chooses too.
@@ -56,10 +74,7 @@ impl IdGenerator for SampledIds {
     fn new_trace_id(&self) -> TraceId {
         let number: u128 = random();
         let number = match self.0.root {
-            Root::Ratio(ratio) if bound(ratio) > 0 => {
-                let low = (half(number) % bound(ratio)) << 1 | (number as u64 & 1);
-                number & !u128::from(u64::MAX) | u128::from(low)
-            }
+            Root::Ratio(ratio) if bound(ratio) > 0 => with_half(number, half(number) % bound(ratio)),
             Root::Always | Root::Never | Root::Ratio(_) => number,
         };
         // 0 is no number.
@@ -74,6 +89,11 @@ impl IdGenerator for SampledIds {
 /// The part of a number by which it is decided, as the SDKs of OpenTelemetry do: 63 bits.
 fn half(trace_id: u128) -> u64 {
     (trace_id as u64) >> 1
+}
+
+/// The number with another such part.
+fn with_half(trace_id: u128, half: u64) -> u128 {
+    trace_id & !u128::from(u64::MAX) | u128::from(half << 1) | trace_id & 1
 }
 
 /// The least of these numbers that has no spans.
@@ -120,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_share_of_traces_is_what_other_sdks_choose() {
-        for ratio in [0.01, 0.25, 0.9] {
+        for ratio in [0.01, 0.25, 0.9, 0.999_999] {
             let sdk = SdkSampler::TraceIdRatioBased(ratio);
             let chooses = |id: u128| {
                 let result = sdk.should_sample(None, TraceId::from(id), "a", &SpanKind::Server, &[], &[]);
@@ -138,6 +158,9 @@ mod tests {
                 chosen += u32::from(own.samples(None));
                 let begun = u128::from_be_bytes(ids.new_trace_id().to_bytes());
                 assert!(chooses(begun), "{begun:x}");
+                let dark = own.unsampled();
+                assert!(!chooses(dark.trace_id) && !dark.sampled, "{dark}");
+                assert!(!own.samples(Some(&dark)), "{dark}");
             }
             // Nine standard deviations.
             let expected = 20_000.0 * ratio;

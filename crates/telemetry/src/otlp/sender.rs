@@ -151,7 +151,18 @@ impl Sender {
     }
 
     fn trouble(&self, error: FetchError) -> Trouble {
-        Trouble::of_server(&self.endpoint.url, error.into_kind().to_string())
+        let why = error.into_kind().to_string();
+        // What TLS and HTTP say when the other is spoken there.
+        let hint = match self.endpoint.url.scheme() {
+            "https" if why.contains("InvalidContentType") => {
+                "; perhaps TLS is not spoken at this port, and the URL begins with `http://`"
+            }
+            "http" if why.contains("invalid HTTP version") => {
+                "; perhaps this port is for gRPC, or the URL begins with `https://`"
+            }
+            _ => "",
+        };
+        Trouble::of_server(&self.endpoint.url, why + hint)
     }
 
     /// What comes of it before a time, and before the end of all.

@@ -9,8 +9,8 @@
 //! | the others | see [`Settings`] |
 //!
 //! Nothing is exported unless one of the endpoints is there, as with Spin. A variable that is empty counts as one that is not
-//! there. One that is wrong is an error: who asked for telemetry would miss it when it is too late. Values of headers are
-//! secrets, which no message shows.
+//! there. One that is wrong is an error where something is exported: who asked for telemetry would miss it when it is too
+//! late. Values of headers, and what is in the place of a URL, may be secrets, which no message shows.
 
 mod endpoint;
 mod pairs;
@@ -68,7 +68,7 @@ pub struct SettingsError {
     /// The reason.
     pub why: String,
     /// The remedy, if there is a sentence for it.
-    pub help: Option<&'static str>,
+    pub help: Option<String>,
 }
 
 /// The value of a variable of the environment, if it is there.
@@ -108,17 +108,29 @@ impl Settings {
         let named = resource.iter().rfind(|(name, _)| name == SERVICE_NAME);
         let named = named.map(|(_, value)| value.clone());
         resource.retain(|(name, _)| name != SERVICE_NAME);
+        let sampler = sampler(variables)?;
+        let remarks = [propagators(variables)?, unused_argument(variables, sampler)?];
         Ok(Some(Self {
             endpoints: wanted,
             service_name: value_of(variables, "OTEL_SERVICE_NAME")?.or(named),
             resource,
-            sampler: sampler(variables)?,
+            sampler,
             spans: Batches::read(variables, "BSP", Duration::from_secs(5))?,
             logs: Batches::read(variables, "BLRP", Duration::from_secs(1))?,
             metric_interval: milliseconds(variables, "OTEL_METRIC_EXPORT_INTERVAL")?
                 .unwrap_or(Duration::from_secs(60)),
-            remarks: propagators(variables)?.into_iter().collect(),
+            remarks: remarks.into_iter().flatten().collect(),
         }))
+    }
+
+    /// The servers that something goes to, with what goes there. Paths are left out: they may be secrets.
+    pub fn destinations(&self) -> BTreeMap<String, Vec<Signal>> {
+        let mut destinations = BTreeMap::<_, Vec<_>>::new();
+        for (signal, endpoint) in &self.endpoints {
+            let server = endpoint.url.origin().ascii_serialization();
+            destinations.entry(server).or_default().push(*signal);
+        }
+        destinations
     }
 }
 
@@ -129,14 +141,24 @@ impl Batches {
             let value = positive(variables, &name)?.unwrap_or(default);
             match usize::try_from(value) {
                 Ok(count) if count <= MOST_RECORDS => Ok(count),
-                _ => Err(wrong(&name, format!("{MOST_RECORDS} is the most"))),
+                _ => Err(wrong(
+                    &name,
+                    format!("{value} is too much: {MOST_RECORDS} is the most"),
+                )),
             }
         };
         let queue = count("MAX_QUEUE_SIZE", 2048)?;
         let size = count("MAX_EXPORT_BATCH_SIZE", 512.min(queue as u64))?;
         if size > queue {
             let name = format!("OTEL_{kind}_MAX_EXPORT_BATCH_SIZE");
-            return Err(wrong(&name, format!("only {queue} records ever wait")));
+            let of_queue = format!("OTEL_{kind}_MAX_QUEUE_SIZE");
+            return Err(SettingsError {
+                help: Some(format!("write {queue} at most, or a larger `{of_queue}`")),
+                ..wrong(
+                    &name,
+                    format!("{size} is more than the {queue} records that ever wait"),
+                )
+            });
         }
         let name = format!("OTEL_{kind}_SCHEDULE_DELAY");
         Ok(Self {
@@ -154,21 +176,20 @@ fn is_exported(variables: Variables<'_>, signal: Signal) -> Result<bool, Setting
         Some("none") => Ok(false),
         Some("prometheus") => Err(SettingsError {
             help: Some(
-                "`--admin-listen` serves them to Prometheus; write `none`, or `otlp` to send them as well",
+                "`--admin-listen` serves them to Prometheus; write `none`, or `otlp` to send them as well"
+                    .to_owned(),
             ),
             ..wrong(&name, "Prometheus is not sent to, but asks".to_owned())
         }),
         Some(other) => Err(SettingsError {
-            help: Some("write `otlp` or `none`"),
+            help: Some("write `otlp` or `none`".to_owned()),
             ..wrong(&name, format!("there is no exporter `{}`", text::excerpt(other)))
         }),
     }
 }
 
 fn sampler(variables: Variables<'_>) -> Result<Sampler, SettingsError> {
-    const NAME: &str = "OTEL_TRACES_SAMPLER";
-    const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
-    let Some(name) = value_of(variables, NAME)? else {
+    let Some(name) = value_of(variables, SAMPLER)? else {
         return Ok(Sampler::default());
     };
     let name = name.trim();
@@ -180,30 +201,50 @@ fn sampler(variables: Variables<'_>) -> Result<Sampler, SettingsError> {
         "always_on" => Root::Always,
         "always_off" => Root::Never,
         "traceidratio" => {
-            let ratio = value_of(variables, ARGUMENT)?;
-            let ratio = ratio
-                .as_deref()
-                .map_or(Ok(1.0), |text| text.trim().parse::<f64>());
-            match ratio {
+            let written = value_of(variables, SAMPLER_ARGUMENT)?;
+            let written = written.as_deref().map_or("1", str::trim);
+            match written.parse::<f64>() {
                 Ok(ratio) if (0.0..=1.0).contains(&ratio) => Root::Ratio(ratio),
                 _ => {
-                    return Err(wrong(
-                        ARGUMENT,
-                        "write a number from 0 to 1, such as `0.01`".to_owned(),
-                    ));
+                    return Err(SettingsError {
+                        help: Some("write a number from 0 to 1, such as `0.01`".to_owned()),
+                        ..wrong(
+                            SAMPLER_ARGUMENT,
+                            format!("`{}` is no share", text::excerpt(written)),
+                        )
+                    });
                 }
             }
         }
         _ => {
             return Err(SettingsError {
                 help: Some(
-                    "write `always_on`, `always_off` or `traceidratio`, with or without `parentbased_` before it",
+                    "write `always_on`, `always_off` or `traceidratio`, with or without `parentbased_` before it"
+                        .to_owned(),
                 ),
-                ..wrong(NAME, format!("there is no sampler `{}`", text::excerpt(name)))
+                ..wrong(SAMPLER, format!("there is no sampler `{}`", text::excerpt(name)))
             });
         }
     };
     Ok(Sampler { root, heeds_parent })
+}
+
+/// A remark if there is an argument that the sampler does not take.
+fn unused_argument(
+    variables: Variables<'_>,
+    sampler: Sampler,
+) -> Result<Option<(&'static str, String)>, SettingsError> {
+    if matches!(sampler.root, Root::Ratio(_)) || value_of(variables, SAMPLER_ARGUMENT)?.is_none() {
+        return Ok(None);
+    }
+    let remark = match value_of(variables, SAMPLER)? {
+        None => format!(
+            "it has no effect without `{SAMPLER}`, and all requests have spans; write \
+             `{SAMPLER}=parentbased_traceidratio` for a share of them"
+        ),
+        Some(name) => format!("it has no effect with `{SAMPLER}={}`", text::excerpt(name.trim())),
+    };
+    Ok(Some((SAMPLER_ARGUMENT, remark)))
 }
 
 /// A remark if contexts are to go another way than they do.
@@ -237,27 +278,42 @@ fn flag(variables: Variables<'_>, name: &str) -> Result<bool, SettingsError> {
         None => Ok(false),
         Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
         Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
-        Some(_) => Err(wrong(name, "write `true` or `false`".to_owned())),
+        Some(other) => Err(SettingsError {
+            help: Some("write `true` or `false`".to_owned()),
+            ..wrong(name, format!("`{}` is neither", text::excerpt(other)))
+        }),
     }
 }
 
 fn positive(variables: Variables<'_>, name: &str) -> Result<Option<u64>, SettingsError> {
+    number(variables, name, "write a whole number from 1 on")
+}
+
+fn number(variables: Variables<'_>, name: &str, help: &str) -> Result<Option<u64>, SettingsError> {
     let Some(value) = value_of(variables, name)? else {
         return Ok(None);
     };
     match value.trim().parse() {
         Ok(number @ 1..) => Ok(Some(number)),
-        _ => Err(wrong(name, "write a whole number from 1 on".to_owned())),
+        _ => Err(SettingsError {
+            help: Some(help.to_owned()),
+            ..wrong(
+                name,
+                format!("`{}` is no such number", text::excerpt(value.trim())),
+            )
+        }),
     }
 }
 
 /// A time between a millisecond and an hour.
 fn milliseconds(variables: Variables<'_>, name: &str) -> Result<Option<Duration>, SettingsError> {
-    match positive(variables, name)? {
-        Some(number) if number > LONGEST.as_millis() as u64 => {
-            let most = LONGEST.as_millis();
-            Err(wrong(name, format!("it is in milliseconds, {most} at most")))
-        }
+    let most = LONGEST.as_millis() as u64;
+    let help = format!("write milliseconds, a whole number from 1 to {most}: `5000` is 5 seconds");
+    match number(variables, name, &help)? {
+        Some(number) if number > most => Err(SettingsError {
+            help: Some(help),
+            ..wrong(name, format!("{number} is too much"))
+        }),
         number => Ok(number.map(Duration::from_millis)),
     }
 }
@@ -273,6 +329,8 @@ fn wrong(variable: &str, why: String) -> SettingsError {
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const RESOURCE: &str = "OTEL_RESOURCE_ATTRIBUTES";
 const SERVICE_NAME: &str = "service.name";
+const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+const SAMPLER_ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 
 /// Records that may wait at all: what an operator writes does not take all memory.
 const MOST_RECORDS: usize = 65_536;

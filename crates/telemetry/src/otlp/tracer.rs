@@ -80,6 +80,10 @@ impl Tracer for Spans {
         self.sampler.samples(incoming)
     }
 
+    fn unsampled(&self) -> TraceContext {
+        self.sampler.unsampled()
+    }
+
     fn adopt(&self, span: &Span, incoming: &TraceContext) {
         place(span, incoming, Origin::Elsewhere);
     }

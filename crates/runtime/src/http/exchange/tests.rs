@@ -258,7 +258,14 @@ fn a_request_has_a_span_by_the_conventions_until_its_response_has_ended() {
             None,
             Poll::Pending,
             "GET /a/...",
-            &[("error.type", "cancelled")],
+            &[("otel.status_code", "ERROR"), ("error.type", "cancelled")],
+        ),
+        (
+            "GET",
+            Some(200),
+            Poll::Pending,
+            "GET /a/...",
+            &[("otel.status_code", "ERROR"), ("error.type", "cancelled")],
         ),
     ];
     for (method, status, end, name, further) in rows {
@@ -300,6 +307,39 @@ fn a_request_has_a_span_by_the_conventions_until_its_response_has_ended() {
         );
         let has_error = further.iter().any(|(field, _)| *field == "error.type");
         assert_eq!(fields.contains_key("error.type"), has_error, "{fields:?}");
+    }
+}
+
+#[test]
+fn a_call_of_a_component_has_no_client_and_may_leave_its_body_where_it_is() {
+    // (status of a response, error)
+    for (status, error) in [
+        (Some(200), None),
+        (Some(503), Some("503")),
+        (None, Some("cancelled")),
+    ] {
+        let fields = Fields::default();
+        let listening = tracing::subscriber::set_default(fields.clone());
+        let request = Request::get("/a").body(()).unwrap();
+        let (exchange, _) = Exchange::begin(&Arc::default(), &request, IN_PROCESS, None);
+        let mut exchange = exchange.expect("somebody listens");
+        if let Some(status) = status {
+            exchange.respond(&Response::builder().status(status).body(()).unwrap());
+        }
+        drop(exchange);
+        drop(listening);
+        let fields = fields.0.lock().unwrap();
+        assert_eq!(fields["url.path"], "/a");
+        assert!(
+            !fields.keys().any(|field| field.starts_with("client.")),
+            "{fields:?}"
+        );
+        assert_eq!(fields.get("error.type").map(String::as_str), error, "{status:?}");
+        assert_eq!(
+            fields.contains_key("otel.status_code"),
+            error.is_some(),
+            "{status:?}"
+        );
     }
 }
 

@@ -42,16 +42,14 @@ impl Endpoint {
         let own = signal.variable("_ENDPOINT");
         let (variable, url) = if let Some(written) = value_of(variables, &own)? {
             // As it is: without a path at the root, which is what a URL means.
-            (own, parse_url(&written))
+            let url = parse_url(&own, &written)?;
+            (own, url)
         } else if let Some(written) = value_of(variables, ENDPOINT)? {
-            (
-                ENDPOINT.to_owned(),
-                parse_url(&written).map(|url| below(url, signal)),
-            )
+            let url = parse_url(ENDPOINT, &written)?;
+            (ENDPOINT.to_owned(), below(url, signal))
         } else {
             return Ok(None);
         };
-        let url = url.map_err(|why| wrong(&variable, why))?;
         let chosen = |what: &str| chosen(variables, signal, what);
         if let Some((name, protocol)) = chosen("_PROTOCOL")? {
             check_protocol(&name, protocol.trim())?;
@@ -61,7 +59,8 @@ impl Endpoint {
                 return Err(SettingsError {
                     help: Some(
                         "authorities are those of this machine, or of `SSL_CERT_FILE`; certificates of clients are \
-                         for a collector beside Outport to have",
+                         for a collector beside Outport to have"
+                            .to_owned(),
                     ),
                     ..wrong(&name, "it is not supported".to_owned())
                 });
@@ -89,7 +88,15 @@ impl Endpoint {
             Some((name, value)) => match value.trim() {
                 "gzip" => Compression::Gzip,
                 "none" => Compression::None,
-                _ => return Err(wrong(&name, "write `gzip` or `none`".to_owned())),
+                other => {
+                    return Err(SettingsError {
+                        help: Some("write `gzip` or `none`".to_owned()),
+                        ..wrong(
+                            &name,
+                            format!("there is no compression `{}`", text::excerpt(other)),
+                        )
+                    });
+                }
             },
         };
         Ok(Some(Self {
@@ -123,16 +130,27 @@ fn chosen(
     Ok(None)
 }
 
-fn parse_url(written: &str) -> Result<Url, String> {
-    let url = Url::parse(written.trim()).map_err(|error| format!("it is no URL: {error}"))?;
-    match url.scheme() {
-        "http" | "https" => Ok(url),
-        // `localhost:4317` reads as a scheme and a path.
-        scheme => Err(format!(
-            "write a URL that begins with `http://` or `https://`, not with `{}:`",
-            text::excerpt(scheme)
+fn parse_url(variable: &str, written: &str) -> Result<Url, SettingsError> {
+    let written = written.trim();
+    let why = match Url::parse(written) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => return Ok(url),
+        // `localhost:4318` reads as a scheme and a path, `127.0.0.1:4318` as a path.
+        Ok(_) => NO_SCHEME.to_owned(),
+        Err(_) if !written.contains("://") => NO_SCHEME.to_owned(),
+        Err(error) => format!("it is no URL: {error}"),
+    };
+    // What looks like a place may be shown; anything else may be a secret.
+    let is_place = |letter: char| letter.is_ascii_alphanumeric() || "-_.:[]".contains(letter);
+    let meant = Some(format!("http://{written}"))
+        .filter(|meant| written.chars().all(is_place) && Url::parse(meant).is_ok());
+    let example = meant.unwrap_or_else(|| "http://127.0.0.1:4318".to_owned());
+    Err(SettingsError {
+        help: Some(format!(
+            "write a whole URL, such as `{}`",
+            text::excerpt(&example)
         )),
-    }
+        ..wrong(variable, why)
+    })
 }
 
 /// The place of a signal below the one of all.
@@ -159,7 +177,7 @@ fn check_protocol(name: &str, protocol: &str) -> Result<(), SettingsError> {
         ),
     };
     Err(SettingsError {
-        help: Some(help),
+        help: Some(help.to_owned()),
         ..wrong(name, why)
     })
 }
@@ -187,12 +205,14 @@ fn refuse_plain(url: &Url, variable: &str) -> Result<(), SettingsError> {
         return Ok(());
     }
     Err(SettingsError {
-        help: Some("send to an `https://` URL, or to a collector on this machine"),
+        help: Some("send to an `https://` URL, or to a collector on this machine".to_owned()),
         ..wrong(variable, "credentials are not sent over plain http".to_owned())
     })
 }
 
 /// The headers that say who asks by themselves.
 const CREDENTIALS: [HeaderName; 3] = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION];
+
+const NO_SCHEME: &str = "it does not begin with `http://` or `https://`";
 
 const TIMEOUT: Duration = Duration::from_secs(10);

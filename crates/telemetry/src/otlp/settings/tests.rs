@@ -194,9 +194,24 @@ fn a_wrong_variable_is_named_and_no_secret_is_shown() {
         (
             "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
             "localhost:4317",
-            "begins with `http://`",
+            "such as `http://localhost:4317`",
         ),
-        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "c.test", "no URL"),
+        (
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+            "127.0.0.1:4318",
+            "such as `http://127.0.0.1:4318`",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+            "c.test/hush",
+            "does not begin with",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+            "me:hush@c.test",
+            "does not begin with",
+        ),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://", "no URL"),
         (
             "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
             "http://me:hush@c.test",
@@ -213,9 +228,21 @@ fn a_wrong_variable_is_named_and_no_secret_is_shown() {
             "authorization=Bearer hush",
             "plain http",
         ),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "whole number"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=%zzhush", "`%25`"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=hush%4", "`%25`"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a=b,c=50%", "item 2"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "write milliseconds"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "`10s`"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "5s", "write milliseconds"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "60s", "write milliseconds"),
+        (
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+            "4096",
+            "larger `OTEL_BSP_MAX_QUEUE_SIZE`",
+        ),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "many", "`many`"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "0", "whole number"),
-        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "`gzip` or `none`"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "no compression `zstd`"),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/a.pem", "not supported"),
         ("OTEL_RESOURCE_ATTRIBUTES", "a", "item 1"),
         ("OTEL_TRACES_SAMPLER", "jaeger_remote", "no sampler"),
@@ -224,12 +251,12 @@ fn a_wrong_variable_is_named_and_no_secret_is_shown() {
         ("OTEL_SDK_DISABLED", "1", "`true` or `false`"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "1000000", "65536 is the most"),
         ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "4096", "2048 records"),
-        ("OTEL_METRIC_EXPORT_INTERVAL", "86400000", "milliseconds"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "86400000", "86400000 is too much"),
     ];
     for (name, value, why) in rows {
         let error = read(&[ALL, (name, value)]).err();
         let error = error.unwrap_or_else(|| panic!("{name}={value} is taken"));
-        let shown = format!("{error} {error:?}");
+        let shown = format!("{error} {}", error.help.as_deref().unwrap_or_default());
         assert_eq!(error.variable, name, "{value}");
         assert!(shown.contains(why), "{name}={value}: {shown}");
         assert!(!shown.contains("hush"), "{name}={value}: {shown}");
@@ -261,6 +288,37 @@ fn credentials_go_to_this_machine_in_the_clear_and_elsewhere_by_https() {
             "{url}"
         );
     }
+}
+
+#[test]
+fn a_share_that_has_no_effect_is_remarked_on() {
+    let (sampler, share) = ("OTEL_TRACES_SAMPLER", ("OTEL_TRACES_SAMPLER_ARG", "0.1"));
+    let rows: [(Variables<'_>, usize); 4] = [
+        (&[ALL], 0),
+        (&[ALL, share], 1),
+        (&[ALL, share, (sampler, "parentbased_always_on")], 1),
+        (&[ALL, share, (sampler, "parentbased_traceidratio")], 0),
+    ];
+    for (variables, remarks) in rows {
+        let found = settings(variables).remarks;
+        assert_eq!(found.len(), remarks, "{variables:?}: {found:?}");
+    }
+}
+
+#[test]
+fn what_is_said_of_where_signals_go_has_no_paths() {
+    let settings = settings(&[
+        ALL,
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://u:p@t.test/hush?a"),
+    ]);
+    let expected = BTreeMap::from([
+        (
+            "http://c.test:4318".to_owned(),
+            vec![Signal::Metrics, Signal::Logs],
+        ),
+        ("https://t.test".to_owned(), vec![Signal::Traces]),
+    ]);
+    assert_eq!(settings.destinations(), expected);
 }
 
 #[test]
