@@ -200,6 +200,9 @@ impl OutputQueue {
     ///
     /// The file could not be written to: some of them are lost.
     pub(super) fn write_in_turn(&self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let mut state = self.shared.lock();
         state.watched_by += 1;
         // For more than that there might never be room: a full queue opens again at one half.
