@@ -387,6 +387,10 @@ fn a_collector_that_is_gone_slow_or_wrong_costs_its_data_alone() {
         (Some(Answer::status(500, "")), "500"),
         (Some(Answer::status(429, "Retry-After: 3600\r\n")), "429"),
         (
+            Some(Answer::status(429, "Retry-After: 18446744073709551615\r\n")),
+            "429",
+        ),
+        (
             Some(Answer::status(307, "Location: http://127.0.0.1:1/\r\n")),
             "307",
         ),

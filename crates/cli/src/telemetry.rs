@@ -44,6 +44,9 @@ use crate::terminal::Terminal;
 #[command(next_help_heading = "Observability")]
 pub(crate) struct TelemetryOptions {
     /// Show metrics, health and the policy to tools that connect to this address; port 0 takes a free one
+    ///
+    /// Traces, metrics and logs go to a collector of OpenTelemetry where `OTEL_EXPORTER_OTLP_ENDPOINT` names one, as the
+    /// standard variables say.
     #[arg(
         long,
         value_name = "ADDR:PORT",

@@ -121,7 +121,7 @@ impl HostCalls {
         let trace = if call.trace.is_recorded() {
             call.trace.clone()
         } else {
-            self.enforcer.trace().get()
+            self.enforcer.trace().get().sent_on()
         };
         let result = work(trace).await;
         call.ended(result.is_ok());

@@ -21,8 +21,9 @@ pub trait Tracer: Send + Sync + 'static {
     /// True if there are to be spans for a request that brought `incoming`.
     fn samples(&self, incoming: Option<&TraceContext>) -> bool;
 
-    /// The context of a request that brought none and has no spans: the root of a trace that nobody records. A tracer that
-    /// chooses by the number of the trace gives one for which it says no again, and so does everybody who chooses as it does.
+    /// The context that goes with what is sent on for a request that brought none and has no spans: the root of a trace that
+    /// nobody records. A tracer that chooses by the number of the trace gives one for which it says no again, and so does
+    /// everybody who chooses as it does.
     fn unsampled(&self) -> TraceContext {
         TraceContext::unsampled()
     }
@@ -83,11 +84,9 @@ impl Trace {
             };
         };
         if !tracer.samples(incoming.as_deref()) {
-            // Who is called learns that somebody decided, and does not begin a trace of its own.
-            let context = incoming.clone().unwrap_or_else(|| Arc::new(tracer.unsampled()));
             return Self {
                 span: Span::none(),
-                context: Some(context),
+                context: incoming.clone(),
                 incoming,
                 tracer: Some(tracer.clone()),
             };
@@ -140,6 +139,21 @@ impl Trace {
         self.context.as_deref()
     }
 
+    /// The point of something that is sent on from here without a span of its own. Where it was decided that nobody records,
+    /// who is asked learns that, and does not begin a trace: by a context that is made up each time, since an instance may
+    /// be at this point for several requests.
+    #[must_use]
+    pub fn sent_on(&self) -> Self {
+        let decided = self.tracer.as_ref().filter(|_| !self.is_recorded());
+        match decided {
+            Some(tracer) if self.context.is_none() => Self {
+                context: Some(Arc::new(tracer.unsampled())),
+                ..self.clone()
+            },
+            _ => self.clone(),
+        }
+    }
+
     /// The point below a context that the guest gives itself in these headers, where it gives one. Its own spans are known
     /// to somebody else; what it sends is below them.
     #[must_use]
@@ -148,7 +162,10 @@ impl Trace {
         let own = TraceContext::from_headers(headers);
         // What was brought and is passed on as it was is nothing of its own.
         let Some(own) = own.filter(|own| !passed_on.contains(&Some(own))) else {
-            return self.child(span);
+            return match self.is_recorded() {
+                true => self.child(span),
+                false => self.sent_on(),
+            };
         };
         let own = Some(Arc::new(own));
         if self.is_recorded() {

@@ -248,6 +248,7 @@ pub(super) mod tests {
             sent: None,
             received: None,
             ended_by: None,
+            trace: None,
         }
     }
 

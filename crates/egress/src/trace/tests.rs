@@ -49,10 +49,17 @@ fn a_request_that_is_not_sampled_has_a_context_and_no_span() {
     for brought in [None, Some(context(9, false)), Some(context(9, true))] {
         let trace = Trace::begin(Some(&nobody), brought.clone(), || panic!("nobody samples"));
         assert!(!trace.is_recorded());
-        let own = trace.context().unwrap();
+        // A context that is made up is of one thing that is sent on: the instance may be at this point for others too.
+        assert_eq!(trace.context(), brought.as_ref());
+        let sent_on = trace.below(&HeaderMap::new(), no_span);
+        let again = trace.sent_on();
+        let (own, other) = (sent_on.context().unwrap(), again.context().unwrap());
         match &brought {
-            Some(brought) => assert_eq!(own, brought),
-            None => assert!(!own.sampled && own.trace_id != 0 && own.parent_id != 0),
+            Some(brought) => assert_eq!((own, other), (brought, brought)),
+            None => {
+                assert!(!own.sampled && own.trace_id != 0 && own.parent_id != 0);
+                assert_ne!(own.trace_id, other.trace_id);
+            }
         }
         assert_eq!(trace.child(no_span).context(), trace.context());
         let guests = context(77, true);

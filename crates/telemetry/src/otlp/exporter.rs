@@ -3,6 +3,7 @@
 //! It has a runtime of its own, so that no collector is in the way of guests. At the end it sends what waits, for
 //! [`LAST_TRY`] at most.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
@@ -66,10 +67,11 @@ impl Export {
             end: ends,
         };
         let (spans, lines, counts) = (otlp.spans.clone(), otlp.lines.clone(), otlp.counts.clone());
-        let registry = registry.clone();
+        let (registry, watched) = (registry.clone(), queues.clone());
         thread::Builder::new()
             .name("outport-otlp".into())
             .spawn(move || {
+                let _watch = Watch(watched);
                 runtime.block_on(async {
                     tokio::join!(
                         work.send_spans(&spans),
@@ -81,6 +83,18 @@ impl Export {
                 drop(alive);
             })?;
         Ok(Self { end, queues, ended })
+    }
+}
+
+/// Sees that a thread which ends by a fault ends loudly: from then on all is counted as dropped.
+struct Watch(Vec<(Signal, Arc<dyn Records>)>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.iter().for_each(|(_, queue)| queue.close());
+            tracing::error!("telemetry is sent no more, by a fault of Outport's own; please report it");
+        }
     }
 }
 
@@ -213,6 +227,7 @@ impl Work {
             client: self.client.clone(),
             health: self.health.clone(),
             end: self.end.clone(),
+            held: Cell::default(),
         })
     }
 }

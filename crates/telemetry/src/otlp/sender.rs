@@ -8,6 +8,7 @@
 //!
 //! What is not delivered is dropped, and the reason is said once, until the collector takes something again.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub(super) struct Sender {
     pub(super) client: Arc<Fetcher>,
     pub(super) health: Arc<Health>,
     pub(super) end: End,
+    /// The time until which the collector wants nothing.
+    pub(super) held: Cell<Option<Instant>>,
 }
 
 /// What a try came to.
@@ -55,6 +58,9 @@ impl Sender {
     /// Sends a message. Answers the body of the collector's answer, which [`rejected`](Sender::rejected) is to be told of;
     /// none if it was not delivered.
     pub(super) async fn send(&self, message: Vec<u8>) -> Option<Vec<u8>> {
+        if let Some(held) = self.held.take() {
+            self.pause(held.saturating_duration_since(Instant::now())).await?;
+        }
         let deadline = Instant::now() + self.endpoint.timeout;
         let request = match self.request(message) {
             Ok(request) => request,
@@ -75,9 +81,16 @@ impl Sender {
                 Outcome::Delivered { body } => return Some(body),
                 Outcome::Refused(trouble) => break trouble,
                 Outcome::Again(trouble, asked) => {
-                    let pause = asked.unwrap_or_else(|| wait(attempt));
+                    // A collector may ask for any time: none is no reason to ask again at once, and what it asks for
+                    // holds for what comes next too.
+                    let pause = asked.unwrap_or_default().max(wait(attempt));
                     attempt += 1;
-                    if Instant::now() + pause >= deadline || self.pause(pause).await.is_none() {
+                    if pause >= deadline.saturating_duration_since(Instant::now()) {
+                        let held = asked.map(|asked| Instant::now() + asked.min(LONGEST_HOLD));
+                        self.held.set(held);
+                        break trouble;
+                    }
+                    if self.pause(pause).await.is_none() {
                         break trouble;
                     }
                 }
@@ -93,7 +106,7 @@ impl Sender {
             self.health.works(self.signal, &self.endpoint.url);
             return 0;
         };
-        let why = format!("it rejects some of them: {}", text::excerpt(&why));
+        let why = format!("it rejects some of them: {}", text::quote(&why));
         self.health
             .failed(self.signal, Trouble::of_signal(&self.endpoint.url, why));
         number.unsigned_abs()
@@ -214,6 +227,9 @@ fn compressed(message: &[u8]) -> Vec<u8> {
     let _ = encoder.write_all(message);
     encoder.finish().unwrap_or_default()
 }
+
+/// The time for which a collector can have nothing sent to it.
+const LONGEST_HOLD: Duration = Duration::from_secs(60);
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 

@@ -15,7 +15,7 @@
 mod endpoint;
 mod pairs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -108,6 +108,11 @@ impl Settings {
         let named = resource.iter().rfind(|(name, _)| name == SERVICE_NAME);
         let named = named.map(|(_, value)| value.clone());
         resource.retain(|(name, _)| name != SERVICE_NAME);
+        // The last of a name counts.
+        let mut seen = HashSet::new();
+        resource.reverse();
+        resource.retain(|(name, _)| seen.insert(name.clone()));
+        resource.reverse();
         let sampler = sampler(variables)?;
         let remarks = [propagators(variables)?, unused_argument(variables, sampler)?];
         Ok(Some(Self {

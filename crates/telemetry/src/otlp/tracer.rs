@@ -14,7 +14,7 @@ use std::time::Duration;
 use opentelemetry::trace::{
     SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, TracerProvider as _,
 };
-use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry::{Context, InstrumentationScope, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
@@ -143,7 +143,20 @@ impl SpanProcessor for Ended {
     fn on_start(&self, _span: &mut SdkSpan, _context: &Context) {}
 
     fn on_end(&self, span: SpanData) {
-        self.0.put(span);
+        let mut component = None;
+        let mut bytes = 0;
+        for attribute in &span.attributes {
+            if let Value::String(text) = &attribute.value {
+                bytes += text.as_str().len();
+                if attribute.key.as_str() == "outport.component" {
+                    component = Some(Arc::from(text.as_str()));
+                }
+            }
+        }
+        match component {
+            Some(component) => self.0.put_of(&component, span, bytes),
+            None => self.0.put(span),
+        }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -224,6 +237,21 @@ mod tests {
             assert_eq!(call.attributes.len(), 1, "{:?}", call.attributes);
             assert_eq!(call.status, opentelemetry::trace::Status::error(""));
         });
+    }
+
+    #[test]
+    fn a_component_with_many_spans_leaves_room_for_others() {
+        let (spans, queue) = spans(Sampler::default());
+        let subscriber = tracing_subscriber::registry().with(spans.layer());
+        tracing::subscriber::with_default(subscriber, || {
+            for component in std::iter::repeat_n("noisy", 50).chain(["quiet"]) {
+                drop(info_span!(target: SPANS, parent: None, "request", outport.component = component));
+            }
+        });
+        let ended = queue.take(16);
+        let of = |span: &SpanData| span.attributes[0].value.to_string();
+        assert!(ended.len() < 16, "{ended:?}");
+        assert_eq!(ended.last().map(of).as_deref(), Some("quiet"));
     }
 
     #[test]

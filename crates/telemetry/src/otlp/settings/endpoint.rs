@@ -187,6 +187,12 @@ fn headers(list: &str) -> Result<HeaderMap, String> {
     for (at, (name, value)) in pairs(list)?.into_iter().enumerate() {
         let name =
             HeaderName::try_from(name).map_err(|_| format!("the name of item {} is no header", at + 1))?;
+        if OWN.contains(&name.as_str()) {
+            return Err(format!(
+                "item {} is `{name}`, which Outport writes itself",
+                at + 1
+            ));
+        }
         let mut value = HeaderValue::try_from(value)
             .map_err(|_| format!("the value of item {} is no header's", at + 1))?;
         value.set_sensitive(true);
@@ -212,6 +218,22 @@ fn refuse_plain(url: &Url, variable: &str) -> Result<(), SettingsError> {
 
 /// The headers that say who asks by themselves.
 const CREDENTIALS: [HeaderName; 3] = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION];
+
+/// The headers that say what a message is and how it is sent.
+const OWN: [&str; 12] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 const NO_SCHEME: &str = "it does not begin with `http://` or `https://`";
 

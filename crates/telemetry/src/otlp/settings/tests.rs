@@ -115,7 +115,7 @@ fn who_sends() {
     let named = ("OTEL_SERVICE_NAME", "shop");
     let attributes = (
         "OTEL_RESOURCE_ATTRIBUTES",
-        "service.name=other,deployment.environment.name=a%2Cb",
+        "service.name=other,deployment.environment.name=c,deployment.environment.name=a%2Cb",
     );
     let rows: [(Variables<'_>, Option<&str>); 4] = [
         (&[ALL], None),
@@ -228,6 +228,8 @@ fn a_wrong_variable_is_named_and_no_secret_is_shown() {
             "authorization=Bearer hush",
             "plain http",
         ),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=b,Content-Length=5", "item 2"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "host=hush", "writes itself"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a=%zzhush", "`%25`"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a=hush%4", "`%25`"),
         ("OTEL_RESOURCE_ATTRIBUTES", "a=b,c=50%", "item 2"),
