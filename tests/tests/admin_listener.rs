@@ -169,11 +169,34 @@ fn the_policy_is_that_of_explain_and_follows_a_reload() {
 }
 
 #[test]
+fn only_components_that_run_are_in_the_policy() {
+    let second = "\n[[trigger.http]]\nroute = \"/other/...\"\ncomponent = \"web-2\"\n\
+                  [component.web-2]\nsource = \"GUESTS/hello.wasm\"\n";
+    let app = format!("{APP}{second}");
+    for (options, expected) in [(&[][..], &["web", "web-2"][..]), (&["--component=web"], &["web"])] {
+        let app = Outport::up(&app)
+            .option(LISTEN)
+            .options(options.iter().copied())
+            .start();
+        app.address();
+        let policy: serde_json::Value = serde_json::from_str(&get(admin(&app), "/policy").body).unwrap();
+        let ids: Vec<_> = policy["components"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|component| component["id"].as_str().unwrap())
+            .collect();
+        assert_eq!(ids, expected);
+    }
+}
+
+#[test]
 fn a_process_is_ready_when_denied_names_are_resolved_and_until_it_is_told_to_stop() {
     let dns = DnsServer::start();
     dns.answers("denied.test", [Reply::silence()]);
     let app = Outport::up(APP)
-        .options([LISTEN, "--grace=60s"])
+        .file("config.toml", "")
+        .options([LISTEN, "--grace=60s", "--runtime-config-file=config.toml"])
         .deny("https://denied.test")
         .dns(&dns)
         .start();
@@ -185,6 +208,17 @@ fn a_process_is_ready_when_denied_names_are_resolved_and_until_it_is_told_to_sto
     }
     assert_eq!(get(admin, "/healthz").status, 200);
     until("it is ready", || get(admin, "/readyz").status == 200);
+
+    // A name that is denied from now on is as unknown as those of the start were.
+    dns.answers("later.test", [Reply::silence()]);
+    app.write(
+        "config.toml",
+        "[outbound_networking]\ndisallowed_outbound_hosts = [\"https://later.test\"]\n",
+    );
+    until("the new name is missing", || {
+        get(admin, "/readyz").body == "not ready: denied names are not resolved yet\n"
+    });
+    until("it was tried", || get(admin, "/readyz").status == 200);
     let turnstile = Turnstile::closed();
     let (address, script) = (app.address(), turnstile.wait());
     let request = format!(

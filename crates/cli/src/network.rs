@@ -84,7 +84,7 @@ impl Network {
         if let Some(refresher) = refresher.as_ref().filter(|_| names_to_resolve) {
             refresher.first_round(FIRST_ROUND);
         }
-        match refresher.as_ref().filter(|_| names_to_resolve) {
+        match &refresher {
             Some(refresher) => telemetry.readiness().policy_in_force(refresher.tried()),
             None => telemetry.readiness().policy_in_force(|| true),
         }

@@ -12,7 +12,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use clap::Args;
 use outport_check::Diagnostic;
@@ -270,10 +270,17 @@ impl Telemetry {
     /// Says what the policies of the components are, under whatever operator is in force when somebody asks.
     pub(crate) fn show_policy(&self, policies: Vec<Policy>, egress: WeakEgress) {
         let Some(subjects) = &self.0.subjects else { return };
+        // Written once for each operator: of a large app that takes a while, on the thread that answers probes too.
+        let last: Mutex<Option<(Arc<Operator>, String)>> = Mutex::default();
         let effective = move || {
-            let egress = egress.upgrade()?;
-            let operator = as_configured(&egress.operator());
-            Some(EffectivePolicy::of(&policies, &operator).to_json())
+            let operator = egress.upgrade()?.operator();
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, text)) = last.as_ref().filter(|(of, _)| Arc::ptr_eq(of, &operator)) {
+                return Some(text.clone());
+            }
+            let text = EffectivePolicy::of(&policies, &as_configured(&operator)).to_json();
+            *last = Some((operator, text.clone()));
+            Some(text)
         };
         let _ = subjects.policy.set(Box::new(effective));
     }

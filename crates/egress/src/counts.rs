@@ -71,7 +71,8 @@ pub const CONNECTIONS_MADE: MetricDescription = MetricDescription {
     kind: MetricKind::Counter,
     unit: None,
     labels: &["component", "kind", "outcome"],
-    help: "TCP connections that were permitted, when it was known whether they came about: `succeeded` or `failed`",
+    help: "TCP connections that were permitted, when it was known whether they came about: `succeeded` or `failed`, as do \
+           those whose TLS failed",
 };
 
 /// Bytes to peers.

@@ -13,7 +13,8 @@
 //!
 //! It has a thread and bounds of its own, so that neither a scrape nor somebody hostile holds a worker up:
 //! [`CONNECTIONS`] at a time, each for one request, [`HEADERS`] bytes of headers, and [`TIME`] from its first byte to
-//! its last. Where all connections are taken, the one that has waited longest without a request makes place for the next.
+//! its last. Where all connections are taken the next one waits in the kernel, until one has ended, or has stood still for
+//! [`STANDSTILL`] and makes place.
 //!
 //! Browsers read no other origin's pages, but one may be had to take this listener for a page's own origin, by a name that
 //! first has the page's address and then this one (DNS rebinding). So the `Host` of a request has to be an address,
@@ -22,6 +23,7 @@
 mod connections;
 mod host;
 mod pages;
+mod progress;
 mod readiness;
 
 use std::io;
@@ -44,6 +46,9 @@ pub const HEADERS: usize = 8 * 1024;
 
 /// The time of a connection, from its first byte to its last.
 pub const TIME: Duration = Duration::from_secs(10);
+
+/// The time after which a connection makes place for another, if it has not asked, or not read on.
+pub const STANDSTILL: Duration = Duration::from_millis(500);
 
 /// The socket that tools connect to, while nobody answers yet.
 #[derive(Debug)]

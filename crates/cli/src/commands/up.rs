@@ -327,7 +327,13 @@ impl Options {
             })
             .collect();
         let of_all = Arc::new(settings.operator.clone());
-        ready.network.show_policy(policies(written, &of_all));
+        let mut shown = policies(written, &of_all);
+        shown.retain(|policy| {
+            // A part is called `component/part`.
+            let id = policy.component().split('/').next().unwrap_or_default();
+            self.component.is_empty() || self.component.iter().any(|wanted| wanted.as_str() == id)
+        });
+        ready.network.show_policy(shown);
         let builder = AppBuilder {
             engine: &ready.engine,
             cache: &self.operator.loading.cache(),

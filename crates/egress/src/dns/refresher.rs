@@ -8,8 +8,8 @@
 //!
 //! This runs on a thread of its own, which ends when the [`Refresher`] or the [`Egress`] is dropped.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -23,13 +23,16 @@ use crate::egress::{Egress, WeakEgress};
 
 /// Resolves the denied names of a [`Egress`] for as long as it lives.
 pub struct Refresher {
-    first: Arc<FirstRound>,
+    rounds: Arc<Rounds>,
+    egress: WeakEgress,
     _stop: oneshot::Sender<()>,
 }
 
+/// What the last round has left.
 #[derive(Default)]
-struct FirstRound {
-    done: Mutex<bool>,
+struct Rounds {
+    /// The denied names that were tried while they were denied; none before the first round is over.
+    tried: Mutex<Option<HashSet<Name>>>,
     changed: Condvar,
 }
 
@@ -44,8 +47,8 @@ impl Refresher {
             .enable_all()
             .build()?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let first = Arc::new(FirstRound::default());
-        let (weak, done) = (egress.downgrade(), first.clone());
+        let rounds = Arc::new(Rounds::default());
+        let (weak, done) = (egress.downgrade(), rounds.clone());
         std::thread::Builder::new()
             .name("outport-refresh".to_owned())
             .spawn(move || {
@@ -56,41 +59,62 @@ impl Refresher {
                     }
                 });
             })?;
-        Ok(Self { first, _stop: stop })
+        Ok(Self {
+            rounds,
+            egress: egress.downgrade(),
+            _stop: stop,
+        })
     }
 
     /// Waits until every denied name was tried once, `at_most` that long. Blocks the thread.
     pub fn first_round(&self, at_most: Duration) {
-        let done = self.first.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let tried = self.rounds.tried();
         let waited = self
-            .first
+            .rounds
             .changed
-            .wait_timeout_while(done, at_most, |done| !*done);
+            .wait_timeout_while(tried, at_most, |tried| tried.is_none());
         drop(waited);
     }
 
-    /// Says whether every denied name was tried once, for whoever asks later: also when this is gone.
+    /// Says whether every name was tried that is on the deny list in force then, for whoever asks later: also when this is
+    /// gone. A name that another list denies anew is not, until the next round is over.
     pub fn tried(&self) -> impl Fn() -> bool + Send + Sync + use<> {
-        let first = self.first.clone();
-        move || *first.done.lock().unwrap_or_else(PoisonError::into_inner)
+        let (rounds, egress) = (self.rounds.clone(), self.egress.clone());
+        move || {
+            let Some(names) = egress.upgrade().as_ref().map(denied_names) else {
+                return true;
+            };
+            let tried = rounds.tried();
+            tried
+                .as_ref()
+                .is_some_and(|tried| names.iter().all(|name| tried.contains(name)))
+        }
     }
 }
 
-async fn refresh_forever(egress: WeakEgress, first: &FirstRound) {
+impl Rounds {
+    fn tried(&self) -> MutexGuard<'_, Option<HashSet<Name>>> {
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn denied_names(egress: &Egress) -> Vec<Name> {
+    let policy = &egress.process().policy;
+    policy.configured(|operator| operator.deny.exact_names())
+}
+
+async fn refresh_forever(egress: WeakEgress, rounds: &Rounds) {
     let mut known = Known::default();
     loop {
         let Some(standing) = egress.upgrade() else { return };
-        let names = standing
-            .process()
-            .policy
-            .configured(|operator| operator.deny.exact_names());
+        let names = denied_names(&standing);
         let due = known.due(&names, Instant::now());
         for (name, result) in resolve_all(&standing, due).await {
             known.note(name, result, Instant::now());
         }
         standing.process().learn(known.learned());
-        *first.done.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        first.changed.notify_all();
+        *rounds.tried() = Some(known.names.keys().cloned().collect());
+        rounds.changed.notify_all();
 
         let replaced = standing.process().policy.replaced();
         // The egress is not held while nothing is done: it ends with its last user, and this thread after it.

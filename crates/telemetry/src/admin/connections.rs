@@ -1,9 +1,11 @@
 //! The connections of the admin listener: from a socket to its end.
+//!
+//! There are [`CONNECTIONS`] of them. Where all are taken the next one waits, and the others behind it in the kernel: one that
+//! is about to ask, or is answered, loses its place to nobody, until it has stood still for [`STANDSTILL`].
 
 use std::convert::Infallible;
 use std::future::ready;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -11,16 +13,36 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, Id, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{CONNECTIONS, HEADERS, Subjects, TIME, pages};
+use super::progress::{Progress, Watched};
+use super::{CONNECTIONS, HEADERS, STANDSTILL, Subjects, TIME, pages};
 
 /// Accepts connections, and answers a request on each, for ever.
 pub(super) async fn serve(socket: TcpListener, subjects: Arc<Subjects>) -> Infallible {
     let mut tasks = JoinSet::new();
     let mut open: Vec<Open> = Vec::new();
+    let mut next: Option<TcpStream> = None;
     loop {
-        let accepted = tokio::select! {
+        let mut until = None;
+        if let Some(client) = next.take() {
+            let place = place(&open);
+            if place.at > Instant::now() {
+                (next, until) = (Some(client), Some(place.at));
+            } else {
+                if let Some(number) = place.of {
+                    open.remove(number).task.abort();
+                }
+                let progress = Arc::new(Progress::default());
+                let task = tasks.spawn(timed(client, progress.clone(), subjects.clone()));
+                open.push(Open {
+                    id: task.id(),
+                    task,
+                    progress,
+                });
+            }
+        }
+        tokio::select! {
             biased;
             Some(ended) = tasks.join_next_with_id() => {
                 let id = match ended {
@@ -28,27 +50,16 @@ pub(super) async fn serve(socket: TcpListener, subjects: Arc<Subjects>) -> Infal
                     Err(error) => error.id(),
                 };
                 open.retain(|one| one.id != id);
-                continue;
             }
-            // With all of them answered, the next waits in the kernel: each has its time.
-            accepted = socket.accept(), if has_place(&open) => accepted,
-        };
-        match accepted {
-            Ok((client, _)) => {
-                make_place(&mut open);
-                let asked = Arc::new(AtomicBool::new(false));
-                let task = tasks.spawn(timed(client, asked.clone(), subjects.clone()));
-                open.push(Open {
-                    id: task.id(),
-                    task,
-                    asked,
-                });
-            }
-            // Such as no descriptor left: others' connections end meanwhile.
-            Err(error) => {
-                tracing::debug!(%error, "the admin listener accepted nobody");
-                sleep(PAUSE).await;
-            }
+            () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {}
+            accepted = socket.accept(), if until.is_none() => match accepted {
+                Ok((client, _)) => next = Some(client),
+                // Such as no descriptor left: others' connections end meanwhile.
+                Err(error) => {
+                    tracing::debug!(%error, "the admin listener accepted nobody");
+                    sleep(PAUSE).await;
+                }
+            },
         }
     }
 }
@@ -57,33 +68,46 @@ pub(super) async fn serve(socket: TcpListener, subjects: Arc<Subjects>) -> Infal
 struct Open {
     id: Id,
     task: AbortHandle,
-    /// Its request has come.
-    asked: Arc<AtomicBool>,
+    progress: Arc<Progress>,
 }
 
-impl Open {
-    fn waits(&self) -> bool {
-        !self.asked.load(Ordering::Relaxed)
+/// The place for the next connection.
+struct Place {
+    /// The connection that it is now: the one that has stood still for longest.
+    of: Option<usize>,
+    /// From when on it is there, unless that one goes on.
+    at: Instant,
+}
+
+fn place(open: &[Open]) -> Place {
+    let now = Instant::now();
+    if open.len() < CONNECTIONS {
+        return Place { of: None, at: now };
+    }
+    // One that has not begun to be served has not stood still: its request may have come.
+    let since = open
+        .iter()
+        .enumerate()
+        .filter_map(|(number, one)| Some((one.progress.last()?, number)));
+    match since.min() {
+        Some((last, number)) => Place {
+            of: Some(number),
+            at: last + STANDSTILL,
+        },
+        None => Place {
+            of: None,
+            at: now + STANDSTILL,
+        },
     }
 }
 
-fn has_place(open: &[Open]) -> bool {
-    open.len() < CONNECTIONS || open.iter().any(Open::waits)
-}
-
-/// Ends the connection that has waited longest without a request, where all are taken.
-fn make_place(open: &mut Vec<Open>) {
-    if open.len() >= CONNECTIONS
-        && let Some(oldest) = open.iter().position(Open::waits)
-    {
-        open.remove(oldest).task.abort();
-    }
-}
-
-async fn timed(client: TcpStream, asked: Arc<AtomicBool>, subjects: Arc<Subjects>) {
+async fn timed(client: TcpStream, progress: Arc<Progress>, subjects: Arc<Subjects>) {
+    progress.made();
+    let client = Watched::new(client, progress.clone());
     let answer = service_fn(move |request| {
-        asked.store(true, Ordering::Relaxed);
-        ready(Ok::<_, Infallible>(pages::answer(&request, &subjects)))
+        let answer = pages::answer(&request, &subjects);
+        progress.made();
+        ready(Ok::<_, Infallible>(answer))
     });
     let connection = http1::Builder::new()
         .keep_alive(false)

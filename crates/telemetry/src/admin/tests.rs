@@ -187,6 +187,52 @@ fn whoever_says_nothing_makes_place_for_others() {
 
 // proves: ISO-5
 #[test]
+fn whoever_does_not_read_makes_place_for_others() {
+    let running = running();
+    let large: Box<dyn Fn() -> Option<String> + Send + Sync> = Box::new(|| Some("x".repeat(8 << 20)));
+    running.subjects.policy.set(large).ok().unwrap();
+    let idle: Vec<TcpStream> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut client = running.connect();
+            client
+                .write_all(b"GET /policy HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+                .unwrap();
+            let mut begin = [0; 12];
+            client.read_exact(&mut begin).unwrap();
+            assert_eq!(&begin, b"HTTP/1.1 200");
+            client
+        })
+        .collect();
+    let began = Instant::now();
+    assert_eq!(status(&running.get("/healthz")), "200");
+    assert!(began.elapsed() < TIME, "{:?}", began.elapsed());
+    // Who does read gets all of it, however many do.
+    drop(idle);
+    let response = running.get("/policy");
+    assert!(response.ends_with(&"x".repeat(8 << 20)), "{}", response.len());
+}
+
+#[test]
+fn more_requests_at_a_time_than_there_are_places_are_all_answered() {
+    let running = running();
+    let clients: Vec<TcpStream> = (0..3 * CONNECTIONS)
+        .map(|_| {
+            let mut client = running.connect();
+            client
+                .write_all(b"GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+                .unwrap();
+            client
+        })
+        .collect();
+    for (number, mut client) in clients.into_iter().enumerate() {
+        let mut response = String::new();
+        client.read_to_string(&mut response).unwrap();
+        assert_eq!(status(&response), "200", "{number}");
+    }
+}
+
+// proves: ISO-5
+#[test]
 fn a_client_has_so_much_time_from_its_first_byte_to_its_last() {
     let running = running();
     let mut idle = running.connect();

@@ -112,8 +112,8 @@ async fn the_addresses_of_a_denied_name_follow_its_answers() {
         gate.authorize_connect(Transport::Tcp, SocketAddr::from(([10, 0, 0, last], 80)))
             .is_ok()
     };
-    let first = FirstRound::default();
-    let refreshing = refresh_forever(egress.downgrade(), &first);
+    let rounds = Rounds::default();
+    let refreshing = refresh_forever(egress.downgrade(), &rounds);
     let looking = async {
         let rows = [
             (1, [false, true], "the first answer"),
@@ -150,7 +150,9 @@ fn the_addresses_of_a_denied_name_are_denied_until_it_is_off_the_list() {
     };
     assert!(connects("10.0.0.1:80"), "nobody has resolved the name yet");
     let refresher = Refresher::start(&egress).unwrap();
+    let tried = refresher.tried();
     refresher.first_round(Duration::from_secs(60));
+    assert!(tried());
     assert!(!connects("10.0.0.1:80"));
     assert!(connects("10.0.0.2:80"));
 
@@ -183,4 +185,39 @@ fn a_denied_name_without_a_dot_is_resolved_as_a_guest_would() {
         gate.authorize_connect(Transport::Tcp, "10.0.0.1:80".parse().unwrap())
             .is_err()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_counts_as_tried_from_the_round_on_that_knows_the_list_it_is_on() {
+    let world = World::new(Script::new()).deny(&["*://evil.example:*"]);
+    let egress = world.egress();
+    let refresher = Refresher {
+        rounds: Arc::default(),
+        egress: egress.downgrade(),
+        _stop: oneshot::channel().0,
+    };
+    let tried = refresher.tried();
+    assert!(!tried());
+    let round = || async {
+        let refreshing = refresh_forever(egress.downgrade(), &refresher.rounds);
+        // It has a round behind it when it first sleeps.
+        let _ = tokio::time::timeout(Duration::from_secs(1), refreshing).await;
+    };
+    round().await;
+    assert!(tried());
+    for (list, expected) in [
+        (&["*://evil.example:*", "*://later.example:*"][..], false),
+        (&["*://evil.example:*"], true),
+        (&[], true),
+        (&["*://later.example:*"], false),
+    ] {
+        let mut operator = world.operator.clone();
+        operator.deny = deny(list);
+        egress.replace_operator(operator);
+        assert_eq!(tried(), expected, "{list:?}");
+    }
+    round().await;
+    assert!(tried());
+    drop(egress);
+    assert!(tried());
 }
