@@ -352,10 +352,8 @@ fn what_goes_wrong_comes_with_its_component_and_what_was_asked_with_its_trace() 
     ];
     for (part, component, kind, is_traced) in rows {
         let found = || {
-            let lines = collector.lines().into_iter();
-            lines
-                .filter(|line| text(line.body.as_ref()).is_some_and(|body| body.contains(part)))
-                .next()
+            let mut lines = collector.lines().into_iter();
+            lines.find(|line| text(line.body.as_ref()).is_some_and(|body| body.contains(part)))
         };
         until(format!("{part}\n{app}\n{:#?}", collector.lines()), || {
             found().is_some()

@@ -585,7 +585,7 @@ impl Enforcer {
         };
         match self.instance.account.get() {
             None => recorder.record(verdict, event),
-            Some(account) => account.aside(&mut || recorder.record(verdict, &event)),
+            Some(account) => account.aside(&mut || recorder.record(verdict, event)),
         }
     }
 

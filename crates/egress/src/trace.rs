@@ -162,9 +162,10 @@ impl Trace {
         let own = TraceContext::from_headers(headers);
         // What was brought and is passed on as it was is nothing of its own.
         let Some(own) = own.filter(|own| !passed_on.contains(&Some(own))) else {
-            return match self.is_recorded() {
-                true => self.child(span),
-                false => self.sent_on(),
+            return if self.is_recorded() {
+                self.child(span)
+            } else {
+                self.sent_on()
             };
         };
         let own = Some(Arc::new(own));
