@@ -251,7 +251,7 @@ async fn what_is_counted_of_guests_is_what_their_peer_saw() {
     );
     assert_eq!(value("connections_total", "tcp.connect,succeeded"), 4.0);
     assert_eq!(value("connections_total", "tcp.connect,failed"), 0.0);
-    assert_eq!(value("connections", "tcp.connect"), 0.0);
+    assert_eq!(value("connections_open", "tcp.connect"), 0.0);
     assert_eq!(value("connection_duration_seconds", "tcp.connect"), 4.0);
     assert_eq!(
         value("attempts_total", "tcp.connect,deny,runtime.loopback-port"),
