@@ -1,4 +1,4 @@
-//! The place where counts go: a recorder of the [`metrics`](::metrics) crate, which an embedder has for one system of
+//! The place where counts go: a recorder of the [`metrics`] crate, which an embedder has for one system of
 //! metrics or another. No global one is asked or installed.
 //!
 //! What is counted is declared once, as a [`MetricDescription`]; its labels have to be given in that order, and each has a

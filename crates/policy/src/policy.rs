@@ -8,7 +8,7 @@
 //! | 2 [deny list](deny_list) | what the operator names, by name, alias, address, embedded address | [`DenyList`](crate::DenyList) |
 //! | 3 [runtime limits](runtime_limits) | UDP, privileged loopback ports, link-local and metadata addresses | [`RuntimeLimits`](crate::RuntimeLimits) |
 //! | 4 [allow list](allow_list) | everything that no entry permits, by itself or through a look-up | [`AllowList`], [`Grants`](crate::Grants) |
-//! | 5 [quotas](quotas) | what is too much at once | [`Usage`](crate::Usage) |
+//! | 5 [`quotas`] | what is too much at once | [`Usage`](crate::Usage) |
 //!
 //! The function is pure: the instance's state, what is counted and the time come in as a [`Situation`]. It
 //! allocates nothing; what a message needs is made from the [`Denial`] by whoever wants the message.
@@ -16,7 +16,7 @@
 //! An [address of the operator's own](AllowList::of_operator) is not asked about in layers 2 and 3, which are the
 //! operator's, too (HI-6).
 //!
-//! Every remote address is a canonical [`Address`] by the time it gets here. What it embeds is judged by layers 1
+//! Every remote address is a canonical [`Address`](crate::Address) by the time it gets here. What it embeds is judged by layers 1
 //! to 3 as well, and never permits anything in layer 4 (HL-7).
 
 mod allow_list;
