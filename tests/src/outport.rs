@@ -341,6 +341,19 @@ impl Running {
         line.unwrap_or_else(|| panic!("no line `{start}…` on standard error\n{self}"))
     }
 
+    /// Waits until it has written `text` to standard error: what it says of a request comes by another way than the
+    /// response, which may be there first.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come.
+    #[track_caller]
+    pub fn wait_for_error_text(&self, text: &str) {
+        until(format_args!("`{text}` on standard error\n{self}"), || {
+            self.stderr().contains(text)
+        });
+    }
+
     /// What it has written to standard output so far.
     pub fn stdout(&self) -> String {
         self.stdout.text()

@@ -487,7 +487,7 @@ fn assert_fails(app: &Running, read: &str, written: &str, told: &str) {
         let got = stores::perform(app, "one", &statements);
         assert_eq!(got, ["ok", read, written], "{interface}.{execute}\n{app}");
     }
-    assert!(app.stderr().contains(told), "no `{told}`\n{app}");
+    app.wait_for_error_text(told);
     stores::check(
         app,
         "two",

@@ -415,7 +415,7 @@ static_response = {{ status_code = 302, headers = {{ location = "/gone" }} }}
         response.contains("content-length: 5\r\n") && response.ends_with("\r\n\r\n"),
         "{response}"
     );
-    assert!(app.stderr().contains("a static response, 410"), "{app}");
+    app.wait_for_error_text("a static response, 410");
 }
 
 /// `cat`: it gives what it reads to what it writes, and waits.
