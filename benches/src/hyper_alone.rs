@@ -6,10 +6,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::thread;
 
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Socket, Type};
 
@@ -50,6 +50,11 @@ fn work(address: SocketAddr) -> io::Result<()> {
     })
 }
 
-async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+/// Whoever posts something, as telemetry is, has it taken.
+async fn hello(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.method() == Method::POST {
+        let _ = request.into_body().collect().await;
+        return Ok(Response::new(Full::default()));
+    }
     Ok(Response::new(Full::new(Bytes::from_static(b"Hello\n"))))
 }

@@ -46,14 +46,14 @@ pub(crate) fn upstream(programs: &Programs, repetitions: usize) -> Table {
 }
 
 /// What `wrk` saw.
-struct Load {
-    per_second: f64,
+pub(crate) struct Load {
+    pub(crate) per_second: f64,
     /// Microseconds in which half of the requests, 99 % and 99.9 % had their answer.
     percentiles: [f64; 3],
 }
 
 impl Load {
-    fn note(&self, table: &mut Table, name: &'static str, connections: u32) {
+    pub(crate) fn note(&self, table: &mut Table, name: &'static str, connections: u32) {
         let many = match connections {
             1 => "1 connection".to_owned(),
             n => format!("{n} connections"),
@@ -65,7 +65,7 @@ impl Load {
     }
 }
 
-fn wrk(url: &str, connections: u32, seconds: u32) -> Load {
+pub(crate) fn wrk(url: &str, connections: u32, seconds: u32) -> Load {
     let mut script = tempfile::NamedTempFile::with_suffix(".lua").expect("a temporary file");
     script.write_all(SCRIPT.as_bytes()).expect("a file of our own");
     let threads = connections.min(2);

@@ -34,6 +34,7 @@ mod sockets;
 mod start;
 mod table;
 mod targets;
+mod telemetry;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -46,7 +47,7 @@ use table::Table;
 /// What can be measured: a name, what it is about, and what does it.
 type Workload = (&'static str, &'static str, fn(&Programs, usize) -> Table);
 
-const WORKLOADS: [Workload; 13] = [
+const WORKLOADS: [Workload; 14] = [
     (
         "tcp",
         "connecting, round trips, upload and download from a guest",
@@ -97,6 +98,11 @@ const WORKLOADS: [Workload; 13] = [
         "platform",
         "asking stores and servers that the host has for guests",
         platform::platform,
+    ),
+    (
+        "telemetry",
+        "a hello with metrics, an access log and traces, and without",
+        telemetry::telemetry,
     ),
     ("check", "`check` of 10,000 entries under 10,000", check::check),
     (

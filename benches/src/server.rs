@@ -29,11 +29,23 @@ impl Server {
 
     /// `outport serve` of a guest, with further options.
     pub(crate) fn outport(name: &'static str, programs: &Programs, guest: &str, options: &[&str]) -> Self {
+        Self::outport_with(name, programs, guest, options, &[])
+    }
+
+    /// The same with variables of the environment.
+    pub(crate) fn outport_with(
+        name: &'static str,
+        programs: &Programs,
+        guest: &str,
+        options: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let address = free_address();
         let mut command = Command::new(&programs.outport);
         command
             .args(["serve", "-q", &format!("--listen={address}")])
-            .args(options);
+            .args(options)
+            .envs(variables.iter().copied());
         command.arg(outport_e2e::guest::path(guest));
         Self::start(name, address, command)
     }
@@ -102,6 +114,11 @@ impl Server {
             thread::sleep(Duration::from_millis(5));
         }
         server
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Bytes of resident memory.

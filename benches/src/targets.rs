@@ -8,6 +8,7 @@ use crate::contestants::{NATIVE, OUTPORT, OUTPORT_P3, WASMTIME, WASMTIME_P3};
 use crate::platform::{KEY_VALUE_GET, KEY_VALUE_READ, KEY_VALUE_SET, POSTGRES, REDIS, WITHOUT};
 use crate::record::Record;
 use crate::samples::{Samples, number};
+use crate::telemetry::{ALL_TRACES, FEW_TRACES, METRICS, OFF, PROCESSOR, REQUESTS};
 
 /// One quantity and its bound.
 struct Target {
@@ -43,7 +44,7 @@ use Measure::{Above, Itself, Times};
 const RTT: &str = "round trip of 64 bytes";
 
 #[rustfmt::skip]
-const TARGETS: [Target; 32] = [
+const TARGETS: [Target; 36] = [
     Target::new("TCP round trip, quiet", "tcp", RTT, OUTPORT, Times(NATIVE), AtMost(1.15)),
     Target::new("… on WASI 0.3", "tcp", RTT, OUTPORT_P3, Times(NATIVE), AtMost(1.15)),
     Target::new("TCP round trip, one processor busy", "busy", RTT, OUTPORT, Times(NATIVE), AtMost(1.3)),
@@ -71,6 +72,10 @@ const TARGETS: [Target; 32] = [
     Target::new("… 100,000 entries", "decision", "connect, denied", "100,000 entries", Itself("ns"), AtMost(200.0)),
     Target::new("each idle connection that a guest holds", "memory", "each connection of a guest", OUTPORT, Itself("KiB"), AtMost(12.0)),
     Target::new("idle `up` of the quickstart", "memory", "`up` of the quickstart, idle", OUTPORT, Itself("MiB"), AtMost(30.0)),
+    Target::new("HTTP hello with metrics, requests", "telemetry", REQUESTS, METRICS, Times(OFF), AtLeast(0.98)),
+    Target::new("… with traces of 1 %", "telemetry", REQUESTS, FEW_TRACES, Times(OFF), AtLeast(0.97)),
+    Target::new("… with traces of all", "telemetry", REQUESTS, ALL_TRACES, Times(OFF), AtLeast(0.8)),
+    Target::new("processor time of a request with traces of all", "telemetry", PROCESSOR, ALL_TRACES, Times(OFF), AtMost(1.2)),
     Target::new("Redis `get`, 16 guests", "platform", REDIS, OUTPORT_P3, Times(NATIVE), AtLeast(0.8)),
     Target::new("PostgreSQL `select` of one row, 16 guests", "platform", POSTGRES, OUTPORT_P3, Times(NATIVE), AtLeast(0.8)),
     Target::new("key-value `get` on a file", "platform", KEY_VALUE_GET, OUTPORT_P3, Times(NATIVE), AtLeast(0.8)),
