@@ -39,6 +39,7 @@ mod request_counts;
 mod request_record;
 mod request_trace;
 mod response_body;
+mod response_parts;
 mod route_labels;
 mod router;
 mod routes;

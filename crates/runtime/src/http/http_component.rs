@@ -22,7 +22,6 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use outport_egress::GateView;
 use outport_manifest::{PathRoute, WagiArguments};
-use outport_policy::text;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Level;
@@ -33,11 +32,12 @@ use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView};
 
 use super::client_body::log_broken;
 use super::concurrency_limit::RequestSlot;
-use super::holding_body::{Held, HoldingBody};
-use super::inbound_http::{self, FirstTriggerPre, Outcome};
+use super::holding_body::Held;
+use super::inbound_http::{self, FirstTriggerPre};
 use super::instance_queue::{End, InstanceQueue, QueuedRequest, Reply, Taken, Waiter};
 use super::request_trace::{RequestTrace, TraceStay};
 use super::response_body::ResponseBody;
+use super::response_parts::{GuestErrorLog, ResponseParts};
 use super::route_labels::RouteLabels;
 use super::shared_instance::{self, Ended};
 use super::wagi::WagiPre;
@@ -115,7 +115,7 @@ pub(super) enum NoResponse {
     NoMemory,
 }
 
-type Answer = Response<WasiBody>;
+pub(super) type Answer = Response<WasiBody>;
 
 /// The body of a request, from a client or from another component.
 pub(super) trait RequestBody: Body<Data = Bytes, Error: Into<Error>> + Send + Unpin + 'static {}
@@ -243,12 +243,12 @@ impl HttpComponent {
         sender: oneshot::Sender<Answer>,
     ) {
         let answered = Arc::new(AtomicBool::new(false));
-        let parts = ResponseParts {
+        let parts = ResponseParts::new(
             sender,
-            answered: Arc::clone(&answered),
-            guest_errors: self.guest_errors(),
-            held: Arc::clone(&held),
-        };
+            Arc::clone(&answered),
+            self.guest_errors(),
+            Arc::clone(&held),
+        );
         let account = &held.account;
         let live = self.guest.count_instance();
         let ended = match handler {
@@ -406,10 +406,7 @@ impl HttpComponent {
 
     /// A guest may answer with an error instead of a response, and with any text in it. This tells which.
     fn guest_errors(&self) -> GuestErrorLog {
-        GuestErrorLog {
-            component: self.guest.clone(),
-            failures: Arc::clone(&self.failures),
-        }
+        GuestErrorLog::new(self.guest.clone(), Arc::clone(&self.failures))
     }
 
     /// The log of what goes wrong with its instances.
@@ -429,65 +426,6 @@ impl HttpComponent {
             HandlerPre::Alone(AlonePre::Wagi(_)) => command::EXPORT,
             HandlerPre::P3(_) => "wasi:http/handler",
         }
-    }
-}
-
-/// The log of guests that answered with an error, or not in time.
-pub(super) struct GuestErrorLog {
-    component: GuestPre,
-    failures: Arc<FailureLog>,
-}
-
-impl GuestErrorLog {
-    pub(super) fn log(&self, code: &dyn std::fmt::Debug) {
-        let component = self.component.name();
-        let code = text::begin(format_args!("{code:?}"));
-        let what = format!("component `{component}` answered with the error {code}");
-        self.failures.add(Level::WARN, what);
-    }
-
-    fn log_no_response(&self, none: &inbound_http::NotAResponse) {
-        let component = self.component.name();
-        let what = format!("component `{component}` answered with {none}");
-        self.failures.add(Level::WARN, what);
-    }
-
-    pub(super) fn log_too_slow(&self) {
-        let (component, limit) = (self.component.name(), self.component.limits().response_timeout);
-        let limit = limit.unwrap_or_default().as_secs_f32();
-        let what = format!("component `{component}` gave no response within {limit} s");
-        self.failures.add(Level::WARN, what);
-    }
-}
-
-/// The parts that a guest answers by whose instance answers one request.
-pub(super) struct ResponseParts {
-    sender: oneshot::Sender<Answer>,
-    answered: Arc<AtomicBool>,
-    guest_errors: GuestErrorLog,
-    held: Arc<Held>,
-}
-
-impl ResponseParts {
-    /// Passes on what a guest answered that is given requests whole.
-    fn take(self, outcome: Outcome) {
-        match outcome {
-            Outcome::Answer(answer) | Outcome::Refused(answer) => self.answer(answer),
-            Outcome::NoAnswer(none) => self.guest_errors.log_no_response(&none),
-        }
-    }
-
-    /// Answers, with a body that holds what the instance holds.
-    pub(super) fn answer(self, answer: Answer) {
-        self.answered.store(true, Ordering::Relaxed);
-        let answer = answer.map(|body| HoldingBody::new(body, self.held).boxed_unsync());
-        // That nobody waits for it any more is the client's choice.
-        drop(self.sender.send(answer));
-    }
-
-    fn fail(self, code: &dyn std::fmt::Debug) {
-        self.answered.store(true, Ordering::Relaxed);
-        self.guest_errors.log(code);
     }
 }
 

@@ -22,6 +22,8 @@
 //! A body that is under way when the instance ends is [cut off](InFlight::is_cut_off): its writer is gone, which alone
 //! would look like its end.
 
+mod state;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -32,7 +34,8 @@ use http::{Request, Response};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
-use super::concurrency_limit::{IdleSlot, RequestSlot};
+use self::state::{Accepting, Idle, Running, State};
+use super::concurrency_limit::RequestSlot;
 use super::request_trace::{RequestTrace, TraceStay};
 use super::response_body::ResponseBody;
 use crate::account::Account;
@@ -98,47 +101,6 @@ pub(super) enum End {
     TooOld,
     /// The instance had nothing to do for as long as it may.
     Idle,
-}
-
-struct State {
-    waiting: VecDeque<(u32, Box<QueuedRequest>)>,
-    running: Vec<Running>,
-    /// Requests that it was given in its life.
-    given: u32,
-    last_given: Instant,
-    accepting: Accepting,
-    /// No request is offered from then on.
-    closing: Option<Instant>,
-    /// The place of the last request, until the instance is idle.
-    held: Option<RequestSlot>,
-    idle: Option<Idle>,
-    /// True if the guest has nothing left to do but for the answers that are under way.
-    at_rest: bool,
-    /// The instance has ended.
-    gone: bool,
-    waker: Option<Waker>,
-}
-
-struct Running {
-    number: u32,
-    /// None once the answer was given, or its time is over.
-    waiter: Option<Waiter>,
-    overdue: bool,
-    /// True if no other request may be under way beside it.
-    is_alone: bool,
-}
-
-struct Idle {
-    since: Instant,
-    _place: IdleSlot,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Accepting {
-    Yes,
-    /// Not until the event loop turns again.
-    No,
-    Never,
 }
 
 impl InstanceQueue {
@@ -450,40 +412,6 @@ impl InstanceQueue {
     /// The state, which is right between any two steps, whatever panicked elsewhere.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-impl State {
-    /// The times when requests have to be answered that are not yet.
-    fn deadlines(&self) -> impl Iterator<Item = Instant> {
-        let running = self.running.iter().filter_map(|running| running.waiter.as_ref());
-        let waiting = self.waiting.iter().map(|(_, queued)| &queued.waiter);
-        running.chain(waiting).filter_map(|waiter| waiter.deadline)
-    }
-
-    /// True if a request may be under way beside those that are.
-    fn shares_with(&self, trace: &RequestTrace) -> bool {
-        // One that is alone is the only one.
-        let first = self.running.first().map(|running| running.is_alone);
-        let first = first.or_else(|| self.waiting.front().map(|(_, queued)| queued.trace.is_alone()));
-        first.is_none_or(|is_alone| !is_alone && !trace.is_alone())
-    }
-
-    fn is_overdue(&self) -> bool {
-        self.waiting.is_empty()
-            && !self.running.is_empty()
-            && self.running.iter().all(|running| running.overdue)
-    }
-}
-
-impl Running {
-    fn of(number: u32, waiter: Waiter, trace: &RequestTrace) -> Self {
-        Self {
-            number,
-            waiter: Some(waiter),
-            overdue: false,
-            is_alone: trace.is_alone(),
-        }
     }
 }
 

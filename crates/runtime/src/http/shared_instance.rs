@@ -27,9 +27,9 @@ use wasmtime::component::Accessor;
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 use wasmtime_wasi_http::{WasiHttpView, p3 as host_p3};
 
-use super::http_component::GuestErrorLog;
 use super::instance_queue::{End, InstanceQueue, Reply, Taken};
 use super::response_body::ResponseBody;
+use super::response_parts::GuestErrorLog;
 use crate::guest::Guest;
 use crate::guest_pre::GuestPre;
 

@@ -22,7 +22,7 @@ use wasmtime_wasi_http::Error;
 
 use super::head::{Head, HeadError, HeadWriter};
 use crate::failure_log::FailureLog;
-use crate::http::http_component::ResponseParts;
+use crate::http::response_parts::ResponseParts;
 
 /// The standard output, as the guest, the response and the instance's task share it.
 #[derive(Clone)]
