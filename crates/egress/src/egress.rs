@@ -24,7 +24,7 @@ use crate::enforcer::Enforcer;
 use crate::gate::Gate;
 use crate::meter::Meter;
 use crate::metrics::Metrics;
-use crate::process::{Component, PolicyInForce, Pooling, Process, ProcessUsage, Recorder};
+use crate::process::{Component, PolicyInForce, Pooling, Process, ProcessUsage, Recorder, Replacements};
 use crate::trace::Tracer;
 
 /// The operator's side of the network: policy, resolver, audit. Cheap to clone.
@@ -86,6 +86,11 @@ impl Egress {
     /// stay denied until the next refresh. Open connections that the new deny list forbids are closed.
     pub fn replace_operator(&self, operator: Operator) {
         self.process.replace_operator(operator);
+    }
+
+    /// The times that another operator's policy is put in force, from now on.
+    pub fn replacements(&self) -> Replacements {
+        self.process.policy.replacements()
     }
 
     /// The counters of the process.

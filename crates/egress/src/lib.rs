@@ -166,6 +166,7 @@ pub use http::{
 };
 pub use metrics::Metrics;
 pub use part::{PartViews, add_for_part};
+pub use process::Replacements;
 pub use shut::ShutGate;
 pub use stream_tls::{SecuredStream, StreamTls, StreamTlsError, TlsHandshake};
 

@@ -24,6 +24,7 @@ use outport_policy::{LearnedAddresses, Operator};
 pub(crate) use self::component::Component;
 use self::connections::Connections;
 pub(crate) use self::policy_in_force::PolicyInForce;
+pub use self::policy_in_force::Replacements;
 pub(crate) use self::recorder::Recorder;
 pub(crate) use self::unfinished::UntilStopped;
 pub(crate) use self::usage::{IdleConnections, OpenInComponent, Pooling, ProcessUsage};

@@ -105,6 +105,9 @@ fn denied_names(egress: &Egress) -> Vec<Name> {
 
 async fn refresh_forever(egress: WeakEgress, rounds: &Rounds) {
     let mut known = Known::default();
+    let Some(mut replacements) = egress.upgrade().map(|egress| egress.replacements()) else {
+        return;
+    };
     loop {
         let Some(standing) = egress.upgrade() else { return };
         let names = denied_names(&standing);
@@ -116,11 +119,10 @@ async fn refresh_forever(egress: WeakEgress, rounds: &Rounds) {
         *rounds.tried() = Some(known.names.keys().cloned().collect());
         rounds.changed.notify_all();
 
-        let replaced = standing.process().policy.replaced();
         // The egress is not held while nothing is done: it ends with its last user, and this thread after it.
         drop(standing);
         let pause = known.pause(Instant::now()).min(LONGEST_PAUSE);
-        let _ = tokio::time::timeout(pause, replaced.notified()).await;
+        let _ = tokio::time::timeout(pause, replacements.next()).await;
     }
 }
 

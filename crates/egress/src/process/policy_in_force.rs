@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
 use outport_policy::{LearnedAddresses, Operator};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 /// The operator's policy, which may be replaced while guests run. Every attempt after that is judged by the new whole.
 pub(crate) struct PolicyInForce {
     operator: ArcSwap<Operator>,
     configured: Mutex<Configured>,
-    replaced: Arc<Notify>,
+    replaced: watch::Sender<()>,
 }
 
 /// The settings that the policy in force is made of.
@@ -28,7 +28,7 @@ impl PolicyInForce {
         Self {
             operator: ArcSwap::from_pointee(configured.in_force()),
             configured: Mutex::new(configured),
-            replaced: Arc::default(),
+            replaced: watch::Sender::new(()),
         }
     }
 
@@ -47,9 +47,9 @@ impl PolicyInForce {
         read(&self.lock().operator)
     }
 
-    /// Is notified after each replacement.
-    pub(crate) fn replaced(&self) -> Arc<Notify> {
-        self.replaced.clone()
+    /// The replacements from now on.
+    pub(crate) fn replacements(&self) -> Replacements {
+        Replacements(self.replaced.subscribe())
     }
 
     /// Configures another policy. Addresses that were learned stay denied until the next refresh.
@@ -62,8 +62,7 @@ impl PolicyInForce {
     }
 
     pub(super) fn notify(&self) {
-        // Remembered where nobody waits yet: who resolves the names of the old list comes back for the new one.
-        self.replaced.notify_one();
+        self.replaced.send_replace(());
     }
 
     fn change(&self, change: impl FnOnce(&mut Configured)) {
@@ -77,6 +76,24 @@ impl PolicyInForce {
         self.configured
             .lock()
             .expect("nothing panics while the policy is locked")
+    }
+}
+
+/// The times that the operator's policy is [replaced](crate::Egress::replace_operator), for who does something again then.
+pub struct Replacements(watch::Receiver<()>);
+
+impl Replacements {
+    /// Waits for one since this was made, or since the last one that it was told of or that was [seen](Self::see): none is
+    /// missed that comes while nobody waits. Waits for ever once the policy is nobody's any more.
+    pub async fn next(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Counts those until now as told: what is done next is done under the policy in force.
+    pub fn see(&mut self) {
+        self.0.mark_unchanged();
     }
 }
 

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | order | events of one lane are handled one at a time, as they came |
 //! | bound | as many as the [connector](Connector::concurrency) says are under way, those that wait for their lane or for a slot among them; beyond, nothing is asked for |
-//! | a connection is lost | said once for each reason, as is that it is there again, by an event or since it holds; what is under way ends first, so that nothing overtakes it |
+//! | a connection is lost, or refused | tried again after a wait that grows, and at once when the operator's policy is replaced; said once for each reason, as is that it is there again, by an event or since it holds; what is under way ends first, so that nothing overtakes it |
 //! | the app stops | nothing more is asked for; what runs has the server's time of grace, and is settled when it ends; what is cut off or not begun is said, and the connector says good-bye |
 
 use std::collections::{HashMap, VecDeque};
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use outport_egress::Replacements;
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep, sleep_until, timeout};
 
@@ -52,6 +53,8 @@ struct Driver {
     grace: Duration,
     /// Why there are no events, if there are none: what was told of it.
     outage: Option<Vec<String>>,
+    /// What the operator's new list permits is tried at once.
+    replacements: Replacements,
 }
 
 /// Begins to handle an event; the answer says what became of it.
@@ -98,6 +101,7 @@ impl Listener {
             }),
             grace,
             outage: None,
+            replacements: component.guest().egress().replacements(),
         };
         driver.drive(stopping).await;
         component.sum_up();
@@ -110,6 +114,7 @@ impl Driver {
     async fn drive(mut self, mut stopping: watch::Receiver<Phase>) {
         let mut waits = Waits::default();
         loop {
+            self.replacements.see();
             let connected = tokio::select! {
                 biased;
                 () = stopped(&mut stopping) => break,
@@ -135,6 +140,7 @@ impl Driver {
                 biased;
                 () = stopped(&mut stopping) => break,
                 () = sleep(wait) => {}
+                () = self.replacements.next() => waits = Waits::default(),
             }
         }
         // A server that does not answer is left all the same.

@@ -1,6 +1,8 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use outport_egress::Egress;
+use outport_policy::Operator;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -74,6 +76,10 @@ impl Connector for Fake {
     }
 }
 
+fn egress() -> Egress {
+    Egress::builder().build().expect("the system has a resolver")
+}
+
 /// A driver under way, in a world of the test's own.
 struct Driven {
     asked: mpsc::UnboundedReceiver<Asked>,
@@ -82,6 +88,8 @@ struct Driven {
     begun: mpsc::UnboundedReceiver<(u64, oneshot::Sender<Outcome>)>,
     running: Vec<(u64, oneshot::Sender<Outcome>)>,
     stop: watch::Sender<Phase>,
+    /// Whose policy the operator replaces.
+    egress: Egress,
     task: JoinHandle<()>,
 }
 
@@ -92,6 +100,7 @@ impl Driven {
         let (begin, begun) = mpsc::unbounded_channel();
         let (stop, stopping) = watch::channel(Phase::Serving);
         let begin = Mutex::new(begin);
+        let egress = egress();
         let driver = Driver {
             component: "job".to_owned(),
             connector: Box::new(Fake {
@@ -111,6 +120,7 @@ impl Driven {
             }),
             grace: Duration::from_secs(10),
             outage: None,
+            replacements: egress.replacements(),
         };
         Self {
             asked: is_asked,
@@ -118,6 +128,7 @@ impl Driven {
             begun,
             running: Vec::new(),
             stop,
+            egress,
             task: tokio::spawn(driver.drive(stopping)),
         }
     }
@@ -244,6 +255,19 @@ async fn a_server_that_is_not_there_is_tried_again_and_one_that_refuses_more_sel
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_new_list_permits_is_tried_at_once_and_once() {
+    let mut driven = Driven::start(1, &[Again::Seldom, Again::Seldom]);
+    assert_eq!(driven.asks().await, Asked::Connect);
+    for since in [Instant::now(), Instant::now()] {
+        driven.egress.replace_operator(Operator::default());
+        assert_eq!(driven.asks().await, Asked::Connect);
+        assert_eq!(since.elapsed(), Duration::ZERO);
+    }
+    driven.come(1, None);
+    assert_eq!(driven.under_way().await, [1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_stops_asks_for_nothing_more_and_settles_what_runs() {
     let mut driven = Driven::start(4, &[]);
     assert_eq!(driven.asks().await, Asked::Connect);
@@ -309,6 +333,7 @@ async fn each_reason_is_told_once_until_there_are_events_again() {
         hand_over: Box::new(|_| Box::pin(async { Outcome::Done })),
         grace: Duration::ZERO,
         outage: None,
+        replacements: egress().replacements(),
     };
     let told = |driver: &Driver| driver.outage.as_ref().map(Vec::len);
     for (message, number) in [("gone", 1), ("gone", 1), ("refused", 2), ("gone", 2)] {
