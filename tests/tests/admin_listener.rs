@@ -265,7 +265,7 @@ fn who_may_listen_where_is_the_operators_to_say_and_nobody_elses() {
     assert!(
         refused
             .stderr
-            .contains("`--admin-host`: `a b` is not a valid name of a host"),
+            .contains("`a b` is not a valid name of a host; write a name without a port"),
         "{refused}"
     );
     // (variables, options, what is told)

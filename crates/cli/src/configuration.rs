@@ -238,11 +238,11 @@ fn settings(
         if is_typed && key.shape() != Shape::List {
             continue;
         }
-        let of_environment = environment::setting(key).unwrap_or_else(|unusable| {
+        let of_environment = environment::settings(key).unwrap_or_else(|unusable| {
             wrong.push(unusable);
-            None
+            Vec::new()
         });
-        let counts_alone = key.shape() != Shape::List && of_environment.is_some();
+        let counts_alone = key.shape() != Shape::List && !of_environment.is_empty();
         let of_file = file.filter(|_| !counts_alone);
         let of_file = of_file.into_iter().flat_map(|file| file.settings(key).cloned());
         settings.extend(of_file.chain(of_environment));

@@ -59,8 +59,8 @@ pub(crate) struct OperatorOptions {
     #[arg(long)]
     allow_loopback_answers: bool,
 
-    /// Resolve names at this server instead of the system's
-    #[arg(long, value_name = "ADDR[:PORT]")]
+    /// Resolve names at these servers instead of the system's
+    #[arg(long, value_name = "ADDR[:PORT][,…]")]
     dns_server: Vec<String>,
 
     /// Do not deny the addresses that denied names resolve to
@@ -323,7 +323,10 @@ impl OperatorOptions {
             return file.iter().map(|server| server.value.0).collect();
         }
         let mut servers = Vec::new();
-        for (text, location) in self.dns_server.iter().zip(self.given.locations("dns-server")) {
+        let lists = self.dns_server.iter().zip(self.given.locations("dns-server"));
+        let items =
+            lists.flat_map(|(list, location)| list::items(list).map(move |item| (item, location.clone())));
+        for (text, location) in items {
             match text.parse::<DnsServer>() {
                 Ok(server) => servers.push((rank(&location), server.0)),
                 Err(error) => wrong.push(

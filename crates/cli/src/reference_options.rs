@@ -42,7 +42,7 @@ pub(crate) struct ReferenceOptions {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RegistryArguments {
     /// Ask this registry over plain HTTP, without credentials; one on this machine is asked so anyway
-    #[arg(long, value_name = "HOST[:PORT]")]
+    #[arg(long, value_name = "HOST[:PORT][,…]", value_delimiter = ',')]
     insecure_registry: Vec<RegistryHost>,
 }
 

@@ -1,7 +1,7 @@
 //! What the environment says of options: `OUTPORT_MAX_MEMORY` of `--max-memory`, and Spin's variables of what they name.
 //!
-//! A flag is given as `1`, `true`, `yes` or `on`, and not given as `0`, `false`, `no` or `off`. A list is one value, as it is
-//! typed: where the option takes several in one, commas separate.
+//! A flag is given as `1`, `true`, `yes` or `on`, and not given as `0`, `false`, `no` or `off`. A list has an item on each line,
+//! and where the option takes several in one, as most do, commas separate.
 
 use std::ffi::OsString;
 
@@ -15,12 +15,12 @@ use super::setting::{Setting, Word};
 use crate::CommandLine;
 use crate::spin_environment::{location_of, variable};
 
-/// What the environment says of an option.
+/// What the environment says of an option: of a list perhaps several items.
 ///
 /// # Errors
 ///
 /// The option does not take it.
-pub(super) fn setting(key: &Key) -> Result<Option<Setting>, Diagnostic> {
+pub(super) fn settings(key: &Key) -> Result<Vec<Setting>, Diagnostic> {
     let own = key.variable();
     let of_own = variable(&own).map(|value| (own.as_str(), value));
     let spins = || {
@@ -28,13 +28,27 @@ pub(super) fn setting(key: &Key) -> Result<Option<Setting>, Diagnostic> {
         Some((name, variable(name)?))
     };
     let Some((name, value)) = of_own.or_else(spins) else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
-    let word = word(key, value).map_err(|why| {
-        let message = format!("the value of `{name}` cannot be used: {why}");
-        Diagnostic::error(message).at(location_of(name))
-    })?;
-    Ok(Some(Setting::new(key.name(), word, location_of(name))))
+    let settings = items(key, value).into_iter().map(|item| {
+        let word = word(key, item).map_err(|why| {
+            let message = format!("the value of `{name}` cannot be used: {why}");
+            Diagnostic::error(message).at(location_of(name))
+        })?;
+        Ok(Setting::new(key.name(), word, location_of(name)))
+    });
+    settings.collect()
+}
+
+/// The lines of a list. A statement of SQL may have several.
+fn items(key: &Key, value: OsString) -> Vec<OsString> {
+    match value.to_str() {
+        Some(text) if key.shape() == Shape::List && !key.value_name().contains("SQL") => {
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            lines.map(OsString::from).collect()
+        }
+        _ => vec![value],
+    }
 }
 
 fn word(key: &Key, value: OsString) -> Result<Word, String> {
@@ -120,6 +134,18 @@ mod tests {
                 (Some(told), Some(part)) => assert!(told.contains(part), "{name}: {told}"),
                 (told, _) => panic!("{name}: {told:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_list_has_an_item_on_each_line() {
+        let keys = Keys::of(&CommandLine::command());
+        for (name, value, expected) in [
+            ("key-value", "a=b, c\n  d=e\n\n", &["a=b, c", "d=e"][..]),
+            ("sqlite", "SELECT 1;\nSELECT 2", &["SELECT 1;\nSELECT 2"]),
+            ("audit-log", "a\nb", &["a\nb"]),
+        ] {
+            assert_eq!(items(keys.get(name).unwrap(), value.into()), expected, "{name}");
         }
     }
 

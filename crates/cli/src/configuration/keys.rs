@@ -194,7 +194,11 @@ impl Key {
     /// The default, where it is a value that could be written.
     pub(crate) fn default_value(&self) -> Option<String> {
         let (_, default) = self.help();
-        let is_whole = |text: &String| self.shape() == Shape::Value && self.check(OsStr::new(text)).is_ok();
+        // What has words is no value, though the name of a file could be so.
+        let is_whole = |text: &String| {
+            let is_word = !text.contains(char::is_whitespace);
+            is_word && self.shape() == Shape::Value && self.check(OsStr::new(text)).is_ok()
+        };
         default.filter(is_whole)
     }
 
