@@ -47,7 +47,7 @@ pub enum WrittenValue {
     /// A string.
     Text(String),
     /// An array.
-    List(Vec<Located<WrittenValue>>),
+    List(Vec<Located<Self>>),
     /// Anything else; its type for messages, with its article.
     Other(&'static str),
 }

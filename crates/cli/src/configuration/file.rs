@@ -127,7 +127,7 @@ impl Reader<'_> {
         };
         match key.check(OsStr::new(&typed)) {
             Ok(()) => {
-                let word = Word::Text(self.from_the_folder(key, &typed));
+                let word = Word::Text(self.placed(key, &typed));
                 self.set(key, word, &value.span);
             }
             Err(why) => {
@@ -143,7 +143,7 @@ impl Reader<'_> {
         self.settings.push(Setting::new(key.name(), word, location));
     }
 
-    fn from_the_folder(&self, key: &Key, value: &str) -> OsString {
+    fn placed(&self, key: &Key, value: &str) -> OsString {
         let Some((before, path)) = key.path_in(value) else {
             return value.into();
         };
