@@ -3,18 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::fs;
-use std::os::unix::fs::symlink;
 
 use outport_e2e::guest;
-use outport_e2e::outport::{Finished, Outport, Running};
+use outport_e2e::outport::{Finished, Outport};
 use outport_e2e::schema;
-use outport_e2e::script::results;
-use outport_e2e::tcp::{Manner, TcpPeer};
 use outport_e2e::until::until;
-use rustix::process::Signal;
 use serde_json::{Value, json};
-
-const LOADED: &str = "The operator's list was loaded again";
 
 fn config() -> Outport {
     Outport::command("config").option("--format=json")
@@ -274,7 +268,7 @@ fn what_is_printed_could_stand_in_the_file() {
 #[test]
 fn a_mistake_is_told_with_its_place_and_the_process_does_not_start() {
     let serve = || Outport::serve(guest::path("hello"));
-    let rows: [(&str, &[&str]); 6] = [
+    let rows: [(&str, &[&str]); 7] = [
         (
             "max-memry = '64M'\nmax-requests = 0",
             &[
@@ -296,6 +290,10 @@ fn a_mistake_is_told_with_its_place_and_the_process_does_not_start() {
         (
             "runtime-config-file = 'none.toml'",
             &["outport.toml:1:24", "there is no runtime config file"],
+        ),
+        (
+            "audit-log = '/none/audit.jsonl'",
+            &["outport.toml:1:14", "/none/audit.jsonl"],
         ),
         (
             "audit-required = true\naudit-log = '-'",
@@ -404,85 +402,6 @@ fn a_path_in_the_file_starts_at_its_folder_and_a_typed_one_at_the_working_direct
         fs::read_to_string(folder.join("etc/audit.jsonl")).is_ok_and(|log| log.contains("tcp.connect"))
     });
     run.finish();
-}
-
-/// Asks a server of the HTTP script guest to connect.
-fn connect(run: &Running, peer: &TcpPeer) -> String {
-    let script = format!("tcp.connect {}", peer.address());
-    let request = format!(
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{script}",
-        script.len()
-    );
-    let response = outport_e2e::http::send(run.address(), &request).unwrap();
-    results(&response.body)[0].to_owned()
-}
-
-fn denying(peer: &TcpPeer) -> String {
-    format!("disallowed-outbound-hosts = ['*://{}']\n", peer.address())
-}
-
-// proves: DL-1
-#[test]
-fn what_the_file_denies_is_denied_and_the_log_says_where() {
-    let peer = TcpPeer::start(Manner::Stall);
-    let run = with_file(Outport::script_guest().allow("*://*:*"), &denying(&peer));
-    let run = run
-        .args([format!("tcp.connect {}", peer.address())])
-        .finish()
-        .expect_code(0);
-    assert_eq!(run.reasons(), ["deny.host"], "{run}");
-    assert!(run.stderr.contains("outport.toml:1:31"), "{run}");
-}
-
-// proves: DL-9
-#[test]
-fn dl_9_a_changed_file_is_loaded_again_and_a_wrong_one_changes_nothing() {
-    let peer = TcpPeer::start(Manner::Stall);
-    let serve = Outport::serve(guest::path("http-script-guest")).allow("*://127.0.0.1:*");
-    let serve = serve
-        .file("first.toml", "max-memory = '64M'\n")
-        .file("second.toml", denying(&peer) + "max-memory = '65M'\n")
-        .option("--config=outport.toml");
-    symlink("first.toml", serve.folder().join("outport.toml")).unwrap();
-    let run = serve.start();
-    assert_eq!(connect(&run, &peer), "ok");
-
-    symlink("second.toml", run.folder().join("next")).unwrap();
-    fs::rename(run.folder().join("next"), run.folder().join("outport.toml")).unwrap();
-    run.wait_for_error_line(LOADED);
-    assert_eq!(connect(&run, &peer), "access-denied");
-    run.wait_for_error_text("warning: `max-memory` has changed, which takes a restart");
-
-    run.write("second.toml", "max-memry = 1\n");
-    run.signal(Signal::HUP);
-    run.wait_for_error_line("warning: the operator's list stays as it was");
-    run.wait_for_error_text("outport.toml:1:1");
-    assert_eq!(connect(&run, &peer), "access-denied");
-
-    run.write("second.toml", "max-memory = '64M'\n");
-    until("the last change is seen", || connect(&run, &peer) == "ok");
-    run.stop().expect_code(0);
-}
-
-// proves: DL-9
-#[test]
-fn dl_9_both_files_are_loaded_again() {
-    let (first, second) = (TcpPeer::start(Manner::Stall), TcpPeer::start(Manner::Stall));
-    let of_spin = |peer: &TcpPeer| format!("[outbound_networking]\n{}", denying(peer).replace('-', "_"));
-    let serve = Outport::serve(guest::path("http-script-guest")).allow("*://127.0.0.1:*");
-    let run = with_file(serve, "runtime-config-file = 'runtime.toml'\n")
-        .file("runtime.toml", "")
-        .start();
-    assert_eq!(connect(&run, &first), "ok");
-    run.write("runtime.toml", of_spin(&first));
-    until("the first is denied", || connect(&run, &first) == "access-denied");
-    let both = format!("runtime-config-file = 'runtime.toml'\n{}", denying(&second));
-    run.write("outport.toml", both);
-    until("the second is denied", || {
-        connect(&run, &second) == "access-denied"
-    });
-    assert_eq!(connect(&run, &first), "access-denied");
-    run.stop().expect_code(0);
 }
 
 #[test]

@@ -2,14 +2,15 @@
 //! for on the command line.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue};
 use outport_check::Diagnostic;
-use outport_policy::Location;
+use outport_policy::{Location, text};
 
 use super::given::Given;
-use super::setting::Setting;
+use super::setting::{Setting, Word};
 use crate::CommandLine;
 use crate::failure::Failure;
 
@@ -51,9 +52,12 @@ fn place(location: &Location) -> String {
 
 /// The error of a parser as a sentence.
 pub(super) fn in_one_line(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let text = text.split("\n\nUsage:").next().unwrap_or(&text);
-    let words: Vec<&str> = text.trim_start_matches("error: ").split_whitespace().collect();
+    let shown = error.to_string();
+    let sentence = shown.split("\n\nUsage:").next().unwrap_or(&shown);
+    let words: Vec<&str> = sentence
+        .trim_start_matches("error: ")
+        .split_whitespace()
+        .collect();
     words.join(" ")
 }
 
@@ -83,13 +87,20 @@ fn with_its_place(mut diagnostic: Diagnostic, given: &Given) -> Diagnostic {
         Some(_) => return diagnostic,
         None => option_in(&diagnostic.message),
     };
-    let Some(option) = named.filter(|option| !given.is_typed(option)) else {
-        return diagnostic;
+    let places: Vec<&Location> = match named {
+        Some(option) if given.is_typed(&option) => return diagnostic,
+        Some(option) => given
+            .all()
+            .filter(|setting| setting.option() == option)
+            .map(Setting::location)
+            .collect(),
+        None => given
+            .all()
+            .find(|setting| quotes(&diagnostic.message, setting))
+            .map(Setting::location)
+            .into_iter()
+            .collect(),
     };
-    let settings = given
-        .settings(&option)
-        .filter(|setting| setting.argument().is_some());
-    let places: Vec<&Location> = settings.map(Setting::location).collect();
     if let [place, others @ ..] = places.as_slice() {
         diagnostic.location = Some((*place).clone());
         let others = others
@@ -98,6 +109,14 @@ fn with_its_place(mut diagnostic: Diagnostic, given: &Given) -> Diagnostic {
         diagnostic.related.extend(others);
     }
     diagnostic
+}
+
+/// True if a message shows the value of a setting: a file that cannot be opened, an address that nobody may have.
+fn quotes(message: &str, setting: &Setting) -> bool {
+    match setting.word() {
+        Word::Text(value) => message.contains(&format!("`{}`", text::path(Path::new(value)))),
+        Word::On | Word::Off => false,
+    }
 }
 
 /// The first option that a message names: `audit-required` of "`--audit-required` needs …".
@@ -110,6 +129,27 @@ fn option_in(message: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_that_shows_a_value_is_about_where_it_stands() {
+        let place = Location::Environment {
+            variable: "OUTPORT_AUDIT_LOG".into(),
+        };
+        let setting = Setting::new("audit-log", Word::Text("/none/a.jsonl".into()), place.clone());
+        let given = Given::new(Vec::new(), None, vec![setting], Vec::new());
+        for (message, expected) in [
+            (
+                "cannot open the audit log `/none/a.jsonl`: no such directory",
+                Some(&place),
+            ),
+            ("`--audit-log` is no file", Some(&place)),
+            ("cannot open `/none/a.jsonl.1`", None),
+            ("`--sqlite` failed", None),
+        ] {
+            let placed = with_its_place(Diagnostic::error(message), &given);
+            assert_eq!(placed.location.as_ref(), expected, "{message}");
+        }
+    }
 
     #[test]
     fn the_option_of_a_message_is_the_first_that_it_names() {

@@ -87,6 +87,14 @@ impl Given {
         typed.map_or(&[], |(_, values)| values)
     }
 
+    /// Everything that would be an argument, had it been typed.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Setting> {
+        self.0
+            .settings
+            .iter()
+            .filter(|setting| setting.argument().is_some())
+    }
+
     /// What counts of an option that was not typed, in the order in which it counts.
     pub(crate) fn settings<'g>(&'g self, option: &'g str) -> impl Iterator<Item = &'g Setting> {
         let settings = self.0.settings.iter();
