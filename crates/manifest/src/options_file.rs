@@ -150,7 +150,7 @@ mod tests {
                 "a Text(\"x\") x",
                 "b Number(\"16\") 0x1_0",
                 "c Flag(true) true",
-                "d List([Located { value: Text(\"y\"), span: 35..36 }, Located { value: Number(\"2\"), span: 39..40 }]) \
+                "d List([Located { value: Text(\"y\"), span: 38..39 }, Located { value: Number(\"2\"), span: 42..43 }]) \
                  [\"y\", 2]",
                 "e Other(\"a number with a fraction\") 1.5",
             ]
