@@ -16,6 +16,8 @@ mod check;
 mod check_and_up;
 mod client_tls;
 mod composition;
+mod config_file;
+mod config_reload;
 mod deny_list;
 mod every_sdk;
 mod examples;

@@ -12,21 +12,24 @@ use outport_runtime::stdio;
 use outport_telemetry::access_log::{AccessLog, AccessLogFormat};
 
 use crate::audit_output::AuditOutput;
+use crate::configuration::Given;
 use crate::failure::Failure;
 use crate::files::Files;
-use crate::spin_environment::{self, variable};
 use crate::terminal::Terminal;
 
 /// The options of the access log.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct AccessLogOptions {
-    /// Write a line for each request that was answered to a file; `-` is standard output [env: OUTPORT_ACCESS_LOG]
+    /// Write a line for each request that was answered to a file; `-` is standard output
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
 
-    /// The format of these lines [default: combined] [env: OUTPORT_ACCESS_LOG_FORMAT]
+    /// The format of these lines [default: combined]
     #[arg(long, value_enum, value_name = "FORMAT")]
     access_log_format: Option<Format>,
+
+    #[arg(skip = Given::of_the_process())]
+    given: Given,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -70,7 +73,7 @@ impl AccessLogOptions {
             self.warn_of_no_requests(terminal);
             return Ok(None);
         }
-        if self.path().is_none() {
+        if self.access_log.is_none() {
             return match self.access_log_format {
                 None => Ok(None),
                 Some(_) => Err(Failure::unusable(
@@ -80,7 +83,7 @@ impl AccessLogOptions {
                 )),
             };
         }
-        let format = self.format()?.map(Into::into).unwrap_or_default();
+        let format = self.access_log_format.map(Into::into).unwrap_or_default();
         let Some(path) = self.file(serves) else {
             return Ok(Some(AccessLogOutput { file: None, format }));
         };
@@ -102,47 +105,20 @@ impl AccessLogOptions {
 
     /// The file that is written to, if one is in a process that `serves` clients.
     pub(crate) fn file(&self, serves: bool) -> Option<PathBuf> {
-        let path = serves.then(|| self.path()).flatten();
+        let path = self.access_log.clone().filter(|_| serves);
         path.filter(|path| path != Path::new("-"))
     }
 
-    fn path(&self) -> Option<PathBuf> {
-        let variable = || Some(variable(FILE_VARIABLE)?.into());
-        self.access_log.clone().or_else(variable)
-    }
-
-    fn format(&self) -> Result<Option<Format>, Failure> {
-        match self.access_log_format {
-            Some(format) => Ok(Some(format)),
-            None => spin_environment::read(FORMAT_VARIABLE, |text| {
-                let wrong = |_| {
-                    format!(
-                        "`{}` is none of `common`, `combined` and `json`",
-                        text::quote(text)
-                    )
-                };
-                Format::from_str(text, false).map_err(wrong)
-            }),
-        }
-    }
-
-    /// A variable may be there for other commands.
+    /// A variable or a file may be there for other commands.
     fn warn_of_no_requests(&self, terminal: Terminal) {
-        let given = [
-            ("--access-log", self.access_log.is_some()),
-            ("--access-log-format", self.access_log_format.is_some()),
-        ];
-        if let Some((option, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
-            let warning = format!("`{option}` has no effect: no client's requests are answered here");
+        let mut options = ["access-log", "access-log-format"].into_iter();
+        if let Some(option) = options.find(|option| self.given.is_typed(option)) {
+            let warning = format!("`--{option}` has no effect: no client's requests are answered here");
             let advice = "leave it out; `up` of an app with HTTP, and `serve`, have an access log";
             terminal.show(&Diagnostic::warning(warning).helped_by(advice), &Files::default());
         }
     }
 }
-
-const FILE_VARIABLE: &str = "OUTPORT_ACCESS_LOG";
-
-const FORMAT_VARIABLE: &str = "OUTPORT_ACCESS_LOG_FORMAT";
 
 impl AccessLogOutput {
     /// The directory in which the log may be made anew.

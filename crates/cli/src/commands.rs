@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod config;
 mod explain;
 mod inspect;
 mod pull;
@@ -30,6 +31,7 @@ pub(crate) enum Command {
     Pull(pull::Options),
     Push(push::Options),
     Update(update::Options),
+    Config(config::Options),
     Completions(completions::Options),
 }
 
@@ -47,6 +49,7 @@ impl Command {
             Self::Pull(options) => pull::pull(&options, terminal),
             Self::Push(options) => push::push(&options, terminal),
             Self::Update(options) => update::update(&options, terminal),
+            Self::Config(options) => config::config(&options),
             Self::Completions(options) => completions::completions(&options),
         }
     }

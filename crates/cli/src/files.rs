@@ -34,6 +34,23 @@ impl Files {
         Ok(file)
     }
 
+    /// The same for a file of the operator's in which only a few lines can stand, which may be a pipe that the process was
+    /// handed.
+    pub(crate) fn read_settings(&mut self, path: &Path, what: &str) -> Result<SourceFile, Diagnostic> {
+        let text = regular_file::open_or_handed(path)
+            .and_then(|file| content_within(file, LONGEST_SETTINGS))
+            .and_then(text_in)
+            .map_err(|error| unreadable(path, what, &error))?;
+        let file = SourceFile::new(path, text);
+        self.add(file.clone());
+        Ok(file)
+    }
+
+    /// Keeps a file that was read, to be quoted.
+    pub(crate) fn add(&mut self, file: SourceFile) {
+        self.sources.add(file);
+    }
+
     /// The same for what the operator names, which may be a pipe that the process was handed.
     pub(crate) fn read_operators(&mut self, path: &Path, what: &str) -> Result<SourceFile, Diagnostic> {
         self.keep(path, what, regular_file::open_or_handed(path))
@@ -80,17 +97,25 @@ pub(crate) fn read_own_text(path: &Path) -> io::Result<String> {
 }
 
 fn text_of(file: File) -> io::Result<String> {
-    String::from_utf8(content_of(file)?).map_err(|_| io::ErrorKind::InvalidData.into())
+    text_in(content_of(file)?)
+}
+
+fn text_in(content: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(content).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+fn content_of(file: File) -> io::Result<Vec<u8>> {
+    content_within(file, LONGEST)
 }
 
 /// The content of a file. One that never ends is read to a limit only.
-fn content_of(file: File) -> io::Result<Vec<u8>> {
+fn content_within(file: File, most: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    let read = file.take(LONGEST + 1).read_to_end(&mut content)?;
-    if read as u64 > LONGEST {
+    let read = file.take(most + 1).read_to_end(&mut content)?;
+    if read as u64 > most {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
-            format!("it is longer than {} MiB", LONGEST >> 20),
+            format!("it is longer than {} MiB", most >> 20),
         ));
     }
     Ok(content)
@@ -108,6 +133,9 @@ pub(crate) fn unreadable(path: &Path, what: &str, error: &io::Error) -> Diagnost
 
 /// Bytes of the longest text.
 const LONGEST: u64 = 64 << 20;
+
+/// Bytes of the longest file of settings.
+const LONGEST_SETTINGS: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -27,14 +27,7 @@ use crate::terminal::Terminal;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SandboxOptions {
     /// Give up in the kernel what no guest needs: listening, raw sockets, running programs, writing files elsewhere
-    #[arg(
-        long,
-        value_enum,
-        value_name = "WHEN",
-        default_value_t = KernelSandbox::On,
-        env = "OUTPORT_KERNEL_SANDBOX",
-        hide_env_values = true
-    )]
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = KernelSandbox::On)]
     kernel_sandbox: KernelSandbox,
 }
 
@@ -119,7 +112,7 @@ impl OperatorOptions {
         })
     }
 
-    /// Refuses to record into a file that a guest can change, and warns of a runtime config file that one can.
+    /// Refuses to record into a file that a guest can change, and warns of a file of settings that one can.
     fn keep_from(&self, directories: &[Directory], serves: bool, terminal: Terminal) -> Result<(), Failure> {
         let what = |file: &str, path: &Path, shared: &Directory| {
             let (path, host) = (text::path(path), text::path(&shared.host));
@@ -140,12 +133,12 @@ impl OperatorOptions {
                 ));
             }
         }
-        if let Some(config) = self.runtime_config_file()
-            && let Some(shared) = writable_by(&config, directories)
-        {
-            let advice = "it decides what guests may reach when it is read again; keep it in a directory that no \
-                          guest can write to";
-            warn(terminal, &what("runtime config file", &config, shared), advice);
+        for (config, name) in self.files_to_watch() {
+            if let Some(shared) = writable_by(&config, directories) {
+                let advice = "it decides what guests may reach when it is read again; keep it in a directory that no \
+                              guest can write to";
+                warn(terminal, &what(name, &config, shared), advice);
+            }
         }
         Ok(())
     }

@@ -8,11 +8,9 @@ use outport_runtime::http::ServerLimits;
 use outport_runtime::limits::{GuestLimits, Reuse};
 use outport_runtime::memory_ceiling::MemoryCeiling;
 
-use crate::failure::Failure;
 use crate::numbers::{
     Size, Time, Total, at_least_one, bounded_client, bounded_idle, memory, number, total, working_time,
 };
-use crate::spin_environment;
 
 /// Limits of every guest.
 #[derive(Debug, Args)]
@@ -83,16 +81,16 @@ pub(crate) struct ServerLimitOptions {
 
 impl LimitOptions {
     /// For a command.
-    pub(crate) fn of_a_command(&self) -> Result<GuestLimits, Failure> {
+    pub(crate) fn of_a_command(&self) -> GuestLimits {
         self.over(GuestLimits::of_a_command())
     }
 
     /// For a guest that answers a request.
-    pub(crate) fn of_a_request(&self, server: &ServerLimitOptions) -> Result<GuestLimits, Failure> {
-        let mut limits = self.over(GuestLimits::of_a_request())?;
+    pub(crate) fn of_a_request(&self, server: &ServerLimitOptions) -> GuestLimits {
+        let mut limits = self.over(GuestLimits::of_a_request());
         limits.response_timeout = server.response_timeout.0;
         limits.reuse = server.reuse();
-        Ok(limits)
+        limits
     }
 
     /// For all guests together.
@@ -104,19 +102,15 @@ impl LimitOptions {
         }
     }
 
-    fn over(&self, mut limits: GuestLimits) -> Result<GuestLimits, Failure> {
-        let memory = match self.max_memory {
-            Some(size) => Some(size),
-            None => spin_environment::read("SPIN_MAX_INSTANCE_MEMORY", memory)?,
-        };
-        limits.memory = memory.map_or(DEFAULT_MEMORY, |Size(bytes)| bytes);
+    fn over(&self, mut limits: GuestLimits) -> GuestLimits {
+        limits.memory = self.max_memory.map_or(DEFAULT_MEMORY, |Size(bytes)| bytes);
         if let Some(Time(cpu_time)) = self.max_cpu_time {
             limits.cpu_time = cpu_time;
         }
         if let Some(Time(max_time)) = self.max_time {
             limits.max_time = max_time;
         }
-        Ok(limits)
+        limits
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct LoadOptions {
     max_files_size: Option<Size>,
 
     /// Keep compiled code, copies of files and what was fetched here [default: what `CACHE_DIRECTORY`, `XDG_CACHE_HOME` or `HOME` names]
-    #[arg(long, value_name = "DIR", env = "OUTPORT_CACHE_DIR", hide_env_values = true)]
+    #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
 }
 

@@ -1,8 +1,9 @@
 //! The `outport` command.
 //!
 //! ```text
-//! main ─ command line ─ commands/{run,up,serve,…}
-//!                         │ operator_options   flags, environment, runtime config file ─► one operator's policy
+//! main ─ configuration ─ commands/{run,up,serve,…}
+//!        │ command line, environment, outport.toml ─► options, each with its place
+//!                         │ operator_options   options, runtime config file ─► one operator's policy
 //!                         │ app_options        the app: manifest, variables, entries
 //!                         │ fetching           code from elsewhere, into the cache
 //!                         │ reference_options  apps and components in registries
@@ -28,6 +29,7 @@ mod brokers;
 mod client_tls;
 mod commands;
 mod compiled_code;
+mod configuration;
 mod failure;
 mod fetching;
 mod files;
@@ -57,10 +59,12 @@ mod unknown_argument;
 mod unmatched;
 mod written_values;
 
-use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{CommandFactory, Parser};
 use commands::Command;
+use configuration::{Given, Unread, blame};
+use failure::Failure;
 use outport_runtime::heap::CountingAllocator;
 use terminal::Terminal;
 use unknown_argument::with_what_was_meant;
@@ -74,7 +78,8 @@ static ALLOCATOR: CountingAllocator<mimalloc::MiMalloc> = CountingAllocator(mima
     name = "outport",
     version,
     propagate_version = true,
-    subcommand_required = true
+    subcommand_required = true,
+    after_help = AFTER_HELP
 )]
 struct CommandLine {
     #[command(subcommand)]
@@ -85,39 +90,30 @@ struct CommandLine {
     /// Say more.
     #[arg(long, short, global = true)]
     verbose: bool,
+    /// Read options from this file, `outport.toml`; `OUTPORT_CONFIG` names one too. None is read by itself.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
+const AFTER_HELP: &str = "Every operator option may also be given in the file of `--config` by its own name \
+    (`max-memory = \"64M\"`), and by the environment (`OUTPORT_MAX_MEMORY=64M`). `outport config` shows what counts, and where \
+    it is from.";
+
 fn main() {
-    let line = read(std::env::args_os())
-        .unwrap_or_else(|error| with_what_was_meant(error, CommandLine::command()).exit());
+    let line = match configuration::read(std::env::args_os().collect()) {
+        Ok(line) => line,
+        Err(Unread::Line(error)) => with_what_was_meant(error, CommandLine::command()).exit(),
+        Err(Unread::Given(failure)) => std::process::exit(failure.show(Terminal::new(false, false))),
+    };
     let terminal = Terminal::new(line.quiet, line.verbose);
+    let blamed = |failure: Failure| blame::failure(failure, &Given::of_the_process());
     let status = terminal
         .receive_log()
         .and_then(|()| line.command.run(terminal))
-        .unwrap_or_else(|failure| failure.show(terminal));
+        .unwrap_or_else(|failure| blamed(failure).show(terminal));
     let status = terminal.finish(status);
     // Not by returning: a thread may be waiting for standard input, and nothing would wake it.
     std::process::exit(status);
-}
-
-/// Reads the command line.
-fn read(line: impl IntoIterator<Item = OsString>) -> Result<CommandLine, clap::Error> {
-    let mut command = without_empty_variables(CommandLine::command());
-    let matches = command.try_get_matches_from_mut(line)?;
-    CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
-}
-
-/// A variable that is empty counts as one that is not there, where it stands for an option.
-fn without_empty_variables(command: clap::Command) -> clap::Command {
-    let command = command.mut_args(|option| {
-        let value = option.get_env().and_then(std::env::var_os);
-        if value.is_some_and(|value| value.is_empty()) {
-            option.env(None::<&'static str>)
-        } else {
-            option
-        }
-    });
-    command.mut_subcommands(without_empty_variables)
 }
 
 #[cfg(test)]

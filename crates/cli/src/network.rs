@@ -75,7 +75,7 @@ impl Network {
         telemetry.collect_from(egress.downgrade());
         let names_to_resolve = !settings.operator.deny.exact_names().is_empty();
         // A file that is loaded again may deny names later.
-        let may_resolve = names_to_resolve || options.runtime_config_file().is_some();
+        let may_resolve = names_to_resolve || options.files_to_watch().next().is_some();
         let refresher = if settings.resolve_disallowed && may_resolve {
             Some(Refresher::start(&egress)?)
         } else {

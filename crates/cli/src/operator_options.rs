@@ -1,13 +1,12 @@
 //! The operator's settings: what no guest may reach whatever its author says, which limits are lifted, and how much of
 //! everything there is.
 //!
-//! It comes from three places. What is denied is the union of all three; for everything else an option beats the
-//! runtime config file.
+//! It comes from options, wherever they are given ([`configuration`](crate::configuration)), and from the runtime config
+//! file. What is denied is the union of both; for everything else an option beats the file.
 //!
 //! | | denied hosts | everything else |
 //! | --- | --- | --- |
-//! | command line | `--disallowed-outbound-hosts` | the other options below |
-//! | environment | `OUTPORT_DISALLOWED_OUTBOUND_HOSTS` | which runtime config file: `OUTPORT_RUNTIME_CONFIG_FILE`, else Spin's `RUNTIME_CONFIG_FILE` |
+//! | options | `--disallowed-outbound-hosts` | the other options below |
 //! | runtime config file | `disallowed_outbound_hosts`, `block_networks` | `[outbound_networking]`, `[outbound_http]`, `[[client_tls]]`, and what it defines for components |
 
 use std::net::SocketAddr;
@@ -23,6 +22,7 @@ use outport_runtime::guest_env::Directory;
 use crate::audit_output::AuditOptions;
 use crate::client_tls::ClientTlsProfiles;
 use crate::compiled_code::compiled_code;
+use crate::configuration::{self, Given};
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::kernel_sandbox::SandboxOptions;
@@ -39,7 +39,7 @@ use crate::written_values::{values_of, values_of_secrets, values_with_urls};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Operator options")]
 pub(crate) struct OperatorOptions {
-    /// Deny these hosts to every guest, whatever its manifest allows [env: OUTPORT_DISALLOWED_OUTBOUND_HOSTS]
+    /// Deny these hosts to every guest, whatever its manifest allows
     #[arg(long, value_name = "HOST[,HOST…]")]
     disallowed_outbound_hosts: Vec<String>,
 
@@ -59,8 +59,8 @@ pub(crate) struct OperatorOptions {
     #[arg(long)]
     allow_loopback_answers: bool,
 
-    /// Resolve names at this server instead of the system's
-    #[arg(long, value_name = "ADDR[:PORT]")]
+    /// Resolve names at these servers instead of the system's
+    #[arg(long, value_name = "ADDR[:PORT][,…]")]
     dns_server: Vec<String>,
 
     /// Do not deny the addresses that denied names resolve to
@@ -71,12 +71,7 @@ pub(crate) struct OperatorOptions {
     no_resolve_disallowed: bool,
 
     /// Read further settings from a runtime config file; `RUNTIME_CONFIG_FILE` names one as with Spin
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "OUTPORT_RUNTIME_CONFIG_FILE",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "FILE")]
     runtime_config_file: Option<PathBuf>,
 
     /// Sockets that all guests together may have open, 0 for none [default: 4096]
@@ -106,7 +101,22 @@ pub(crate) struct OperatorOptions {
 
     #[command(flatten)]
     pub(crate) telemetry: TelemetryOptions,
+
+    /// Where the values of all these are from.
+    #[arg(skip = Given::of_the_process())]
+    pub(crate) given: Given,
 }
+
+/// The options that are read again while guests run, as far as the configuration file says them.
+pub(crate) const READ_AGAIN: [&str; 7] = [
+    "allow-link-local",
+    "allow-loopback-answers",
+    "allow-loopback-ports",
+    "allow-udp",
+    "disallowed-outbound-hosts",
+    "max-sockets",
+    "max-sockets-per-instance",
+];
 
 /// The settings that the operator's options, environment and runtime config file say, in one.
 pub(crate) struct OperatorSettings {
@@ -144,16 +154,26 @@ impl OperatorSettings {
     }
 }
 
-/// The variable of the environment in which Spin has the runtime config file.
-const SPINS_CONFIG_VARIABLE: &str = "RUNTIME_CONFIG_FILE";
-
-const DENIED_VARIABLE: &str = "OUTPORT_DISALLOWED_OUTBOUND_HOSTS";
-
 impl OperatorOptions {
     /// The place for compiled code, and those who compile. Guests see `directories`. The process must have one thread.
     pub(crate) fn compiled_code(&self, directories: &[Directory], terminal: Terminal) -> CompiledCode {
         compiled_code(&self.loading.cache(), directories, terminal)
             .compiled_apart(self.loading.compiling(), self.sandbox.confinement())
+    }
+
+    /// The same with what another reading says of [`READ_AGAIN`].
+    pub(crate) fn with_policy_of(&self, now: Self) -> Self {
+        Self {
+            disallowed_outbound_hosts: now.disallowed_outbound_hosts,
+            allow_udp: now.allow_udp,
+            allow_loopback_ports: now.allow_loopback_ports,
+            allow_link_local: now.allow_link_local,
+            allow_loopback_answers: now.allow_loopback_answers,
+            max_sockets: now.max_sockets,
+            max_sockets_per_instance: now.max_sockets_per_instance,
+            given: now.given,
+            ..self.clone()
+        }
     }
 
     /// Reads everything. May be asked again, to learn what has changed.
@@ -180,22 +200,22 @@ impl OperatorOptions {
         self.merge(config, remarks, wrong)
     }
 
-    /// The file that may change while guests run.
-    pub(crate) fn runtime_config_file(&self) -> Option<PathBuf> {
-        self.named_config().map(|(path, _)| path)
+    /// True if there should be a runtime config file.
+    pub(crate) fn names_a_runtime_config(&self) -> bool {
+        self.runtime_config_file.is_some()
     }
 
-    /// That file, and who names it.
-    fn named_config(&self) -> Option<(PathBuf, Location)> {
-        let own = self.runtime_config_file.clone();
-        if let Some(path) = own.filter(|path| !path.as_os_str().is_empty()) {
-            let option = Location::Option {
-                name: "--runtime-config-file".into(),
-            };
-            return Some((path, option));
-        }
-        let path = spin_environment::variable(SPINS_CONFIG_VARIABLE)?;
-        Some((path.into(), spin_environment::location_of(SPINS_CONFIG_VARIABLE)))
+    /// The files that may change while guests run, each with its name for messages.
+    pub(crate) fn files_to_watch(&self) -> impl Iterator<Item = (PathBuf, &'static str)> {
+        let own = self
+            .given
+            .file()
+            .map(|path| (path.to_owned(), configuration::WHAT));
+        let spins = self
+            .runtime_config_file
+            .clone()
+            .map(|path| (path, RUNTIME_CONFIG));
+        own.into_iter().chain(spins)
     }
 
     fn config(
@@ -204,13 +224,15 @@ impl OperatorOptions {
         wrong: &mut Vec<Diagnostic>,
     ) -> (Option<RuntimeConfig>, Vec<Diagnostic>) {
         let mut remarks = spin_environment::not_acted_on();
-        let Some((path, location)) = self.named_config() else {
+        remarks.extend(configuration::misspelled());
+        self.given.keep_file_in(files);
+        let Some(path) = &self.runtime_config_file else {
             return (None, remarks);
         };
-        let source = match files.read_operators(&path, "runtime config file") {
+        let source = match files.read_operators(path, RUNTIME_CONFIG) {
             Ok(source) => source,
             Err(unreadable) => {
-                wrong.push(unreadable.at(location));
+                wrong.push(unreadable.at(self.given.location("runtime-config-file")));
                 return (None, remarks);
             }
         };
@@ -274,38 +296,23 @@ impl OperatorOptions {
         }
     }
 
-    /// Denied hosts of the command line and of the environment.
+    /// Denied hosts of the options.
     fn denied(&self, wrong: &mut Vec<Diagnostic>) -> Vec<Entry> {
-        let option = Location::Option {
-            name: "--disallowed-outbound-hosts".into(),
-        };
-        let mut entries = parse_entries(&self.disallowed_outbound_hosts, ListOf::Denied, &option, wrong);
-        match std::env::var(DENIED_VARIABLE) {
-            Ok(list) if list.trim().is_empty() => {}
-            Ok(list) => {
-                let variable = Location::Environment {
-                    variable: DENIED_VARIABLE.into(),
-                };
-                entries.extend(parse_entries(&[list], ListOf::Denied, &variable, wrong));
-            }
-            Err(std::env::VarError::NotPresent) => {}
-            Err(std::env::VarError::NotUnicode(_)) => {
-                let variable = Location::Environment {
-                    variable: DENIED_VARIABLE.into(),
-                };
-                let message = format!("the value of `{DENIED_VARIABLE}` is not UTF-8 text");
-                wrong.push(Diagnostic::error(message).at(variable));
-            }
-        }
-        entries
+        let lists = self.disallowed_outbound_hosts.iter();
+        let locations = self.given.locations("disallowed-outbound-hosts");
+        let entries = lists.zip(locations).flat_map(|(list, location)| {
+            parse_entries(std::slice::from_ref(list), ListOf::Denied, &location, wrong)
+        });
+        entries.collect()
     }
 
     fn loopback_ports(&self, file: Option<Located<PortSet>>, wrong: &mut Vec<Diagnostic>) -> PortSet {
         let mut ports = file.map(|file| file.value).unwrap_or_default();
-        for text in &self.allow_loopback_ports {
+        let locations = self.given.locations("allow-loopback-ports");
+        for (text, location) in self.allow_loopback_ports.iter().zip(locations) {
             match PortSet::parse(text) {
                 Ok(more) => ports = ports.union(&more),
-                Err(error) => wrong.push(bad_value("--allow-loopback-ports", text, &error)),
+                Err(error) => wrong.push(bad_value(location, text, &error)),
             }
         }
         ports
@@ -316,16 +323,21 @@ impl OperatorOptions {
             return file.iter().map(|server| server.value.0).collect();
         }
         let mut servers = Vec::new();
-        for text in &self.dns_server {
+        let lists = self.dns_server.iter().zip(self.given.locations("dns-server"));
+        let items =
+            lists.flat_map(|(list, location)| list::items(list).map(move |item| (item, location.clone())));
+        for (text, location) in items {
             match text.parse::<DnsServer>() {
-                Ok(server) => servers.push(server.0),
+                Ok(server) => servers.push((rank(&location), server.0)),
                 Err(error) => wrong.push(
-                    bad_value("--dns-server", text, &error)
+                    bad_value(location, text, &error)
                         .helped_by("write an IP address, with or without a port, such as `9.9.9.9:53`"),
                 ),
             }
         }
-        servers
+        // The first is asked first.
+        servers.sort_by_key(|(rank, _)| *rank);
+        servers.into_iter().map(|(_, server)| server).collect()
     }
 }
 
@@ -370,11 +382,26 @@ pub(crate) enum ListOf {
     Denied,
 }
 
-fn bad_value(option: &str, text: &str, error: &dyn std::error::Error) -> Diagnostic {
-    Diagnostic::error(format!("`{text}` cannot be used: {error}"))
-        .at(Location::Option { name: option.into() })
-        .quoting(text)
+/// What was typed counts before the environment, and that before the configuration file.
+fn rank(location: &Location) -> u8 {
+    match location {
+        Location::File { .. } => 2,
+        Location::Environment { .. } => 1,
+        Location::Option { .. } | Location::Code => 0,
+    }
 }
+
+fn bad_value(location: Location, text: &str, error: &dyn std::error::Error) -> Diagnostic {
+    let wrong = Diagnostic::error(format!("`{text}` cannot be used: {error}"));
+    match location {
+        // It is quoted from there.
+        Location::File { .. } => wrong.at(location),
+        location => wrong.at(location).quoting(text),
+    }
+}
+
+/// The name of the runtime config file for messages.
+const RUNTIME_CONFIG: &str = "runtime config file";
 
 fn lifted(option: bool, file: Option<Located<bool>>) -> Limit {
     Limit::lifted_if(option || file.is_some_and(|file| file.value))

@@ -7,7 +7,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use outport_check::Diagnostic;
 use outport_policy::text;
 use outport_sources::http::Reach;
@@ -27,12 +26,7 @@ use crate::terminal::Terminal;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReferenceOptions {
     /// Refuse references without a digest: a registry can change what a tag names
-    #[arg(
-        long,
-        env = "OUTPORT_REQUIRE_DIGEST",
-        hide_env_values = true,
-        value_parser = FalseyValueParser::new()
-    )]
+    #[arg(long)]
     require_digest: bool,
 
     /// Refuse artifacts that are not signed with the private key of this public one, as `cosign` signs them; of several
@@ -48,7 +42,7 @@ pub(crate) struct ReferenceOptions {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RegistryArguments {
     /// Ask this registry over plain HTTP, without credentials; one on this machine is asked so anyway
-    #[arg(long, value_name = "HOST[:PORT]")]
+    #[arg(long, value_name = "HOST[:PORT][,…]", value_delimiter = ',')]
     insecure_registry: Vec<RegistryHost>,
 }
 

@@ -1,19 +1,19 @@
 //! The operator's settings, read again while guests run (DL-9).
 //!
 //! ```text
-//! SIGHUP ───────────────────────────────┐
-//! the runtime config file has changed ──┴─ OperatorOptions::read ─┬ fine ──▶ Egress::replace_operator
-//!                                                                 └ wrong ─▶ reported; nothing changes
+//! SIGHUP ────────────────────────────────┐
+//! outport.toml has changed ──────────────┼─ configuration::read_again, OperatorOptions::read ─┬ fine ──▶ Egress::replace_operator
+//! the runtime config file has changed ───┘                                                    └ wrong ─▶ reported; nothing changes
 //! ```
 //!
-//! A thread looks at the file every [`LOOK`], and compares what it says with what it said: file times are too coarse
+//! A thread looks at both files every [`LOOK`], and compares what it says with what it said: file times are too coarse
 //! to rely on, and a file that is swapped for another one (a symbolic link, a rename) is just a file that says
 //! something else. Whoever rewrites a file in place empties it first, and an empty file denies nothing; so a change
 //! counts once two looks in a row have found the same. A signal is somebody's word that the file is done: it is read
 //! at once, changed or not.
 //!
-//! What the command line and the environment say is merged with the file each time, as at start. Settings that are
-//! used once, at start, do not change; where the file has others now, that is said. Certificates (`[[client_tls]]`) are
+//! What the command line and the environment say is merged with the files each time, as at start. Settings that are
+//! used once, at start, do not change; where a file has others now, that is said. Certificates (`[[client_tls]]`) are
 //! of this kind, and are not compared.
 
 use std::net::SocketAddr;
@@ -33,9 +33,11 @@ use outport_telemetry::access_log::AccessLog;
 use outport_telemetry::process::RELOADS;
 
 use crate::client_tls::ClientTlsProfiles;
+use crate::configuration::{self, blame};
+use crate::failure::Failure;
 use crate::files::{Files, unreadable};
 use crate::network::within_descriptors;
-use crate::operator_options::{OperatorOptions, OperatorSettings};
+use crate::operator_options::{OperatorOptions, OperatorSettings, READ_AGAIN};
 use crate::telemetry::Telemetry;
 use crate::terminal::Terminal;
 
@@ -44,6 +46,8 @@ use crate::terminal::Terminal;
 pub(crate) struct Reload {
     /// None where there is no file that could say something else.
     thread: Option<Sender<()>>,
+    /// Why nothing is read again, where there is no thread.
+    kept: &'static str,
     /// Whoever waits for signals to the last does not keep the log from ending.
     egress: WeakEgress,
     access_log: Weak<AccessLog>,
@@ -51,7 +55,7 @@ pub(crate) struct Reload {
 }
 
 impl Reload {
-    /// Starts to watch the runtime config file, if there is one that can be read twice. `settings` are what was read at
+    /// Starts to watch those of the files that can be read twice. `settings` are what was read at
     /// start, with `files`, and are in force on `egress`.
     pub(crate) fn start(
         options: &OperatorOptions,
@@ -61,18 +65,26 @@ impl Reload {
         terminal: Terminal,
     ) -> io::Result<Self> {
         let terminal = terminal.dated();
-        let Some(path) = options.runtime_config_file().filter(|path| path.is_file()) else {
+        let named: Vec<_> = options.files_to_watch().collect();
+        // A pipe says what it says once: read again, it would say nothing, and deny nothing.
+        let can_be_read_again = named.iter().all(|(path, _)| path.is_file());
+        if named.is_empty() || !can_be_read_again {
             return Ok(Self {
                 thread: None,
+                kept: if named.is_empty() { NO_FILE } else { HANDED_OVER },
                 egress: egress.downgrade(),
                 access_log: telemetry.access_log(),
                 terminal,
             });
-        };
+        }
+        let watched = named.into_iter().map(|(path, what)| Watched {
+            debounce: Debounce::new(files.content(&path)),
+            path,
+            what,
+        });
         let (thread, wanted) = mpsc::channel();
         let watch = Watch {
-            path: path.clone(),
-            debounce: Debounce::new(files.content(&path)),
+            watched: watched.collect(),
             options: options.clone(),
             fixed: Fixed::of(settings),
             egress: egress.clone(),
@@ -84,13 +96,14 @@ impl Reload {
             .spawn(move || watch.run(&wanted))?;
         Ok(Self {
             thread: Some(thread),
+            kept: NO_FILE,
             egress: egress.downgrade(),
             access_log: telemetry.access_log(),
             terminal,
         })
     }
 
-    /// Reads it now, on the other thread, and opens the logs again.
+    /// Reads them now, on the other thread, and opens the logs again.
     pub(crate) fn now(&self) {
         if let Some(egress) = self.egress.upgrade() {
             egress.reopen();
@@ -101,14 +114,14 @@ impl Reload {
         match &self.thread {
             // The thread only ends after this.
             Some(thread) => drop(thread.send(())),
-            None => self.terminal.say(NO_FILE),
+            None => self.terminal.say(self.kept),
         }
     }
 }
 
 struct Watch {
-    path: PathBuf,
-    debounce: Debounce,
+    watched: Vec<Watched>,
+    /// As they were at start.
     options: OperatorOptions,
     fixed: Fixed,
     egress: Egress,
@@ -116,44 +129,70 @@ struct Watch {
     terminal: Terminal,
 }
 
+/// A file, with its name for messages.
+struct Watched {
+    path: PathBuf,
+    what: &'static str,
+    debounce: Debounce,
+}
+
 impl Watch {
     fn run(mut self, wanted: &Receiver<()>) {
         loop {
             match wanted.recv_timeout(LOOK) {
                 Ok(()) => self.load(),
-                Err(RecvTimeoutError::Timeout) => match self.debounce.look(read_plain(&self.path)) {
-                    Seen::Nothing => {}
-                    Seen::Change => self.load(),
-                    Seen::Gone(error) => self.report_gone(&error),
-                    Seen::Back => self.terminal.say(BACK),
-                },
+                Err(RecvTimeoutError::Timeout) => self.look(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    /// Puts what the options, the environment and the file say now in force; all of it, or nothing.
+    fn look(&mut self) {
+        let mut has_changed = false;
+        for watched in &mut self.watched {
+            match watched.debounce.look(read_plain(&watched.path)) {
+                Seen::Nothing => {}
+                Seen::Change => has_changed = true,
+                Seen::Gone(error) => report_gone(watched, &error, self.terminal),
+                Seen::Back => self.terminal.say(&format!("The {} {BACK}", watched.what)),
+            }
+        }
+        if has_changed {
+            self.load();
+        }
+    }
+
+    /// Puts what the options, the environment and the files say now in force; all of it, or nothing.
     fn load(&mut self) {
         let mut files = Files::default();
-        let read = self.options.read(&mut files);
-        // Also of a file that is wrong: its mistakes are told once.
-        self.debounce.loaded(files.content(&self.path));
-        let settings = match read {
-            Ok(settings) => settings,
+        let read = self.read(&mut files);
+        // Also of files that are wrong: their mistakes are told once. What is behind a mistake in the other one was not read.
+        for watched in &mut self.watched {
+            let text = files.content(&watched.path);
+            watched
+                .debounce
+                .loaded(text.or_else(|| read_plain(&watched.path).ok()));
+        }
+        let (options, settings) = match read {
+            Ok(read) => read,
             Err(failure) => {
                 self.counts.refused.increment(1);
-                failure.show(self.terminal);
+                blame::failure(failure, &self.options.given).show(self.terminal);
                 let kept = Diagnostic::warning("the operator's list stays as it was, because of the above");
                 return self.terminal.show(&kept, &Files::default());
             }
         };
+        for option in self.options.given.differences(&options.given) {
+            if !READ_AGAIN.contains(&option) {
+                self.tell_of_a_restart(option);
+            }
+        }
         // What the environment says has been told at start, and stays as it is.
         let is_new = |remark: &&Diagnostic| !matches!(remark.location, Some(Location::Environment { .. }));
         let remarks = settings.remarks.iter().filter(is_new);
         remarks.for_each(|remark| self.terminal.show(remark, &files));
         for setting in self.fixed.differences(&Fixed::of(&settings)) {
-            let fixed = format!("`{setting}` has changed, which takes a restart");
-            self.terminal.show(&Diagnostic::warning(fixed), &Files::default());
+            self.tell_of_a_restart(setting);
         }
         self.egress
             .replace_operator(within_descriptors(settings.operator));
@@ -162,11 +201,29 @@ impl Watch {
             .say("The operator's list was loaded again, and is in force");
     }
 
-    fn report_gone(&self, error: &io::Error) {
-        let gone = unreadable(&self.path, "runtime config file", error)
-            .helped_by("the operator's list stays as it was; it is loaded again when the file is back");
-        self.terminal.show(&gone, &Files::default());
+    /// What the options come to now, of which only the operator's policy is taken, and the settings.
+    fn read(&self, files: &mut Files) -> Result<(OperatorOptions, OperatorSettings), Failure> {
+        let options = match self.options.given.file() {
+            Some(_) => {
+                let now = configuration::read_again(&self.options.given, files)?;
+                self.options.with_policy_of(now)
+            }
+            None => self.options.clone(),
+        };
+        let settings = options.read(files)?;
+        Ok((options, settings))
     }
+
+    fn tell_of_a_restart(&self, setting: &str) {
+        let fixed = format!("`{setting}` has changed, which takes a restart");
+        self.terminal.show(&Diagnostic::warning(fixed), &Files::default());
+    }
+}
+
+fn report_gone(watched: &Watched, error: &io::Error, terminal: Terminal) {
+    let gone = unreadable(&watched.path, watched.what, error)
+        .helped_by("the operator's list stays as it was; it is loaded again when the file is back");
+    terminal.show(&gone, &Files::default());
 }
 
 /// How often the settings were read again, and what came of it.
@@ -344,9 +401,12 @@ fn read_plain(path: &Path) -> io::Result<String> {
 }
 
 const NO_FILE: &str = "The operator's list stays as it was at start: no file to load again was named with \
-    `--runtime-config-file`";
+    `--config` or `--runtime-config-file`";
 
-const BACK: &str = "The runtime config file is back, and has not changed; the operator's list stays in force";
+const HANDED_OVER: &str = "The operator's list stays as it was at start: what was named with `--config` or \
+    `--runtime-config-file` is no file that can be read again";
+
+const BACK: &str = "is back, and has not changed; the operator's list stays in force";
 
 /// The time between two looks at the file. A change is in force after two looks.
 const LOOK: Duration = Duration::from_millis(250);

@@ -19,9 +19,8 @@ use crate::terminal::Terminal;
 /// The options of a server: where and how to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServiceOptions {
-    /// Serve at this address; port 0 takes a free one. `SPIN_HTTP_LISTEN_ADDR` is read as with Spin [default:
-    /// 127.0.0.1:3000]
-    #[arg(long, value_name = "ADDR:PORT", env = "OUTPORT_LISTEN", hide_env_values = true, value_parser = address)]
+    /// Serve at this address; port 0 takes a free one. `SPIN_HTTP_LISTEN_ADDR` is read as with Spin [default: 127.0.0.1:3000]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
 
     #[command(flatten)]
@@ -40,10 +39,7 @@ impl ServiceOptions {
     /// Takes the address, so that nobody else does while the rest is made ready.
     pub(crate) fn bind(&self) -> Result<Listeners, Failure> {
         spin_environment::refuse_tls()?;
-        let listen = match self.listen {
-            Some(listen) => listen,
-            None => spin_environment::read("SPIN_HTTP_LISTEN_ADDR", address)?.unwrap_or(DEFAULT),
-        };
+        let listen = self.listen.unwrap_or(DEFAULT);
         Ok(Listeners::bind(listen, self.limits.workers())?)
     }
 

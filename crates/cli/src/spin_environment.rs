@@ -3,10 +3,7 @@
 //! | variable | here |
 //! | --- | --- |
 //! | `SPIN_VARIABLE_*` | values of variables, as in Spin |
-//! | `SPIN_HTTP_LISTEN_ADDR` | `--listen`, unless that or `OUTPORT_LISTEN` is there |
-//! | `RUNTIME_CONFIG_FILE` | `--runtime-config-file`, unless that or `OUTPORT_RUNTIME_CONFIG_FILE` is there |
-//! | `SPIN_STATE_DIR` | `--state-dir`, unless that or `OUTPORT_STATE_DIR` is there |
-//! | `SPIN_MAX_INSTANCE_MEMORY` | `--max-memory`, unless that is there |
+//! | those of [`SPINS_VARIABLES`](crate::configuration::keys::SPINS_VARIABLES) | the option of the same purpose, unless that or Outport's own variable of it is there |
 //! | `SPIN_TLS_CERT`, `SPIN_TLS_KEY` | no server starts: who asks for HTTPS must not get HTTP |
 //! | the others below | a warning that says what is not done |
 //!

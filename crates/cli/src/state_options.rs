@@ -1,7 +1,7 @@
 //! Stores and databases of a start: where those are that nobody configured, and what is put into them before guests run.
 //!
 //! ```text
-//! --state-dir, OUTPORT_STATE_DIR, SPIN_STATE_DIR, state_dir of the file ─► StateDir ─┐
+//! --state-dir, SPIN_STATE_DIR, state_dir of the runtime config file ─────► StateDir ─┐
 //! labels of components, of `--key-value` and of `--sqlite` ──────────────────────────┼─► InitialState
 //! --key-value KEY=VALUE, --sqlite SQL, --sqlite @FILE ───────────────────────────────┘
 //! ```
@@ -24,14 +24,13 @@ use outport_manifest::{
 use outport_policy::{Label, LabelKind, Location, text};
 
 use crate::files::{read_text, unreadable};
-use crate::spin_environment;
 
 /// Options for what components keep.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StateOptions {
     /// Keep stores and databases that are configured nowhere in this directory; an empty name keeps them in memory.
     /// `SPIN_STATE_DIR` names one as with Spin, and so does `state_dir` of the runtime config file [default of `up`:
-    /// `.spin` beside the manifest, else in memory] [env: OUTPORT_STATE_DIR]
+    /// `.spin` beside the manifest, else in memory]
     #[arg(long, value_name = "DIR", value_parser = OsStringValueParser::new())]
     state_dir: Option<OsString>,
 
@@ -124,12 +123,7 @@ impl StateOptions {
 
     /// Where stores and databases are that are configured nowhere.
     fn state_dir(&self, config: Option<&RuntimeConfig>, otherwise: StateDir) -> StateDir {
-        let variable = || {
-            STATE_DIR_VARIABLES
-                .into_iter()
-                .find_map(spin_environment::variable)
-        };
-        match self.state_dir.clone().or_else(variable) {
+        match self.state_dir.clone() {
             Some(given) => StateDir::at(given),
             None => config
                 .and_then(|config| config.state_dir.as_ref())
@@ -137,9 +131,6 @@ impl StateOptions {
         }
     }
 }
-
-/// Outport's own first.
-const STATE_DIR_VARIABLES: [&str; 2] = ["OUTPORT_STATE_DIR", "SPIN_STATE_DIR"];
 
 impl InitialState {
     /// What each label leads to, for people: `key-value default` and `.spin/sqlite_key_value.db`. Of a server that the

@@ -36,7 +36,6 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::otlp;
 use crate::service::address;
-use crate::spin_environment;
 use crate::terminal::Terminal;
 
 /// The options of what tools see.
@@ -47,20 +46,15 @@ pub(crate) struct TelemetryOptions {
     ///
     /// Traces, metrics and logs go to a collector of OpenTelemetry where `OTEL_EXPORTER_OTLP_ENDPOINT` names one, as the
     /// standard variables say.
-    #[arg(
-        long,
-        value_name = "ADDR:PORT",
-        env = "OUTPORT_ADMIN_LISTEN",
-        hide_env_values = true,
-        value_parser = address
-    )]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     admin_listen: Option<SocketAddr>,
 
-    /// Let tools call that listener by this name too, beside addresses and `localhost` [env: OUTPORT_ADMIN_HOST]
+    /// Let tools call that listener by this name too, beside addresses and `localhost`
     #[arg(
         long,
         value_name = "NAME[,NAME…]",
         value_delimiter = ',',
+        value_parser = host_name,
         requires = "admin_listen"
     )]
     admin_host: Vec<String>,
@@ -128,25 +122,17 @@ impl TelemetryOptions {
 }
 
 impl TelemetryOptions {
-    /// The names of `--admin-host`, else of its variable. That is not read by the parser of the command line: set for many
-    /// processes, it has nothing to say to those without a listener, while the option without one is a mistake.
     fn host_names(&self) -> Result<HostNames, Failure> {
-        if self.admin_host.is_empty() {
-            return Ok(spin_environment::read(HOST_VARIABLE, |list| {
-                let names = HostNames::parse(list.split(',').map(str::trim));
-                names.map_err(|error| format!("{error}; {WRITE_A_NAME}"))
-            })?
-            .unwrap_or_default());
-        }
-        let names = HostNames::parse(self.admin_host.iter().map(|name| name.trim()));
-        names.map_err(|error| {
-            let error = Diagnostic::error(format!("`--admin-host`: {error}"));
-            Failure::unusable(error.helped_by(WRITE_A_NAME))
-        })
+        Ok(HostNames::parse(self.admin_host.iter().map(String::as_str))?)
     }
 }
 
-const HOST_VARIABLE: &str = "OUTPORT_ADMIN_HOST";
+/// A name of a host.
+fn host_name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    HostNames::parse([name]).map_err(|error| format!("{error}; {WRITE_A_NAME}"))?;
+    Ok(name.to_owned())
+}
 
 const WRITE_A_NAME: &str = "write a name without a port, such as `metrics.example.com`";
 

@@ -2,9 +2,7 @@
 //!
 //! The command line's parser suggests the option that is spelled alike, which for `--deny` is `--deny-warnings`, and
 //! for `--disable-pooling` even `--disallowed-outbound-hosts`: not what was meant. Its line of usage repeats the
-//! options that were given, also by the environment: not what anybody typed.
-
-use std::ffi::OsString;
+//! options that were given, also by the environment and the configuration file: not what anybody typed.
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -13,9 +11,6 @@ use outport_manifest::nearest;
 /// The error of the parser of `line`, with what was meant in place of an option that is spelled alike.
 pub(crate) fn with_what_was_meant(mut error: clap::Error, mut line: clap::Command) -> clap::Error {
     line.build();
-    blame_the_variable(&mut error, &line, std::env::args_os(), |variable| {
-        std::env::var(variable).ok()
-    });
     let usage = error.get(ContextKind::Usage).map(ToString::to_string);
     let usage = usage.unwrap_or_default();
     let Some(command) = meant(&mut line, &usage) else {
@@ -50,51 +45,6 @@ pub(crate) fn with_what_was_meant(mut error: clap::Error, mut line: clap::Comman
         None => keep_what_is_likely(&mut error, &written, command),
     }
     error
-}
-
-/// Says that a value is a variable's, where it is: the parser calls it by the option that the variable stands for.
-fn blame_the_variable(
-    error: &mut clap::Error,
-    line: &clap::Command,
-    written: impl IntoIterator<Item = OsString>,
-    variable: impl Fn(&str) -> Option<String>,
-) {
-    if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
-        return;
-    }
-    let context = (
-        error.get(ContextKind::InvalidArg),
-        error.get(ContextKind::InvalidValue),
-    );
-    let (Some(ContextValue::String(option)), Some(ContextValue::String(value))) = context else {
-        return;
-    };
-    let Some((long, name)) = variable_of(line, option) else {
-        return;
-    };
-    let option = format!("--{long}");
-    let is_written = written.into_iter().any(|word| {
-        let word = word.to_string_lossy();
-        word.strip_prefix(&option)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
-    });
-    if !is_written && variable(&name).as_ref() == Some(value) {
-        error.insert(ContextKind::InvalidArg, ContextValue::String(name));
-    }
-}
-
-/// The name of the option that errors call so, and the variable that it may stand in.
-fn variable_of(command: &clap::Command, shown: &str) -> Option<(String, String)> {
-    let own = command.get_arguments().find_map(|option| {
-        let variable = option.get_env()?.to_str()?.to_owned();
-        let long = option.get_long()?.to_owned();
-        (option.to_string() == shown).then_some((long, variable))
-    });
-    own.or_else(|| {
-        command
-            .get_subcommands()
-            .find_map(|below| variable_of(below, shown))
-    })
 }
 
 /// The command that a line of usage is for, as deep as it goes: `trigger mqtt`.

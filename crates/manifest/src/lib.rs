@@ -1,4 +1,5 @@
-//! The files that say how an app runs: `spin.toml` (manifest version 2) and the runtime config file.
+//! The files that say how an app runs: `spin.toml` (manifest version 2), the runtime config file, and a file with a key for
+//! each option.
 //!
 //! Text becomes refined types here, once, and every value keeps its place in the file. A reader never stops at the
 //! first mistake: what comes of it is a [`Reading`], with all [`Problem`]s and [`Note`]s in the order of the file.
@@ -33,6 +34,7 @@
 //! ```
 
 mod manifest;
+mod options_file;
 mod parts;
 mod reading;
 mod report;
@@ -47,6 +49,7 @@ mod values;
 mod variables;
 
 pub use manifest::Manifest;
+pub use options_file::{OptionsFile, WrittenOption, WrittenValue};
 pub use parts::Part;
 pub use reading::application::Application;
 pub use reading::brokers::BrokerSettings;

@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clap::builder::Resettable;
 use outport_check::Diagnostic;
 use outport_manifest::{Component, ComponentId, Implementation, Manifest, Source};
 use outport_runtime::app::FetchedCode;
@@ -27,8 +26,8 @@ use crate::terminal::Terminal;
 /// which standard output gets.
 #[derive(Debug, Args)]
 #[command(mut_arg("from", |from| from.help(LOCAL_APP)))]
-// What a pull has to fulfil; a variable of the environment that is there for pulls says nothing of a push.
-#[command(mut_arg("require_digest", |only| only.hide(true).env(Resettable::Reset)))]
+// What a pull has to fulfil; since they are hidden, what file and environment say of pulls is not said of a push.
+#[command(mut_arg("require_digest", |only| only.hide(true)))]
 #[command(mut_arg("verify_key", |only| only.hide(true)))]
 pub(crate) struct Options {
     /// Where to, such as `ghcr.io/me/app:1.0`; without a tag it is `latest`

@@ -120,7 +120,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     guest_env.directories = directories.clone();
     guest_env.platform = platform.clone();
     guest_env.input = Input::Inherited;
-    let limits = options.limits.of_a_command()?;
+    let limits = options.limits.of_a_command();
     let guest = link(
         &component,
         (&name, entries, options.author.labels()),

@@ -77,7 +77,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     guest_env.environment = options.author.environment();
     guest_env.directories = directories.clone();
     guest_env.platform = platform.clone();
-    let limits = options.limits.of_a_request(&options.service.limits)?;
+    let limits = options.limits.of_a_request(&options.service.limits);
     let guest = link(
         &component,
         (&name, entries, options.author.labels()),

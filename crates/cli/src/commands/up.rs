@@ -352,8 +352,8 @@ impl Options {
                 OutputLines::Named
             },
             files_size: self.operator.loading.files(),
-            request_limits: self.limits.of_a_request(&self.service.limits)?,
-            command_limits: self.limits.of_a_command()?,
+            request_limits: self.limits.of_a_request(&self.service.limits),
+            command_limits: self.limits.of_a_command(),
         };
         let wanted = |id: &ComponentId| self.wants(id);
         let built = match by_hand {

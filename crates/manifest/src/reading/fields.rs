@@ -322,7 +322,7 @@ fn names<'t>(table: &'t DeTable<'t>, source: &SourceFile) -> Vec<(Located<String
 
 /// A string or key without its quotes: `"a"`, `'a'`, `"""a"""`, `'''a'''`, or bare. The line break behind opening
 /// triple quotes is no content.
-fn content_span(span: &Span, source: &SourceFile) -> Span {
+pub(crate) fn content_span(span: &Span, source: &SourceFile) -> Span {
     let text = source.slice(span);
     for quotes in ["\"\"\"", "'''", "\"", "'"] {
         let Some(content) = text

@@ -89,6 +89,8 @@ pub enum Area {
     Manifest,
     /// The runtime config file.
     RuntimeConfig,
+    /// `outport.toml`.
+    Config,
     /// Values for variables: options, the environment, a variables file.
     Variables,
 }
@@ -99,6 +101,7 @@ impl Area {
         match self {
             Self::Manifest => "manifest",
             Self::RuntimeConfig => "runtime-config",
+            Self::Config => "config",
             Self::Variables => "variables",
         }
     }

@@ -94,7 +94,7 @@ impl Report {
             outcome: Outcome::Fine,
         };
         report.findings.extend(findings);
-        if settings.config.is_none() && operator.runtime_config_file().is_some() {
+        if settings.config.is_none() && operator.names_a_runtime_config() {
             // What a file defines that cannot be read is not known.
             let is_known = |finding: &Diagnostic| finding.code().to_string() != "manifest.undefined-label";
             report.findings.retain(is_known);
