@@ -28,6 +28,7 @@ mod brokers;
 mod client_tls;
 mod commands;
 mod compiled_code;
+mod egress_proxy;
 mod failure;
 mod fetching;
 mod files;
