@@ -27,6 +27,7 @@ use std::task::{Context, Poll, ready};
 use outport_policy::{Attempt, Endpoint, Layer, Transport};
 use rustix::io::Errno;
 use rustix::net::sockopt;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use wasmtime_wasi::sockets::ErrorCode;
 
@@ -375,7 +376,10 @@ impl Connecting {
         let component = self.slot.enforcer().component();
         let tunnel = Tunnel::new(component, permit, Carried::of(socket.as_fd()))
             .map_err(|trouble| self.failed(trouble.errno().into(), Some(trouble.said())))?;
-        self.progress = Progress::Asked(Asking(tokio::spawn(tunnel.open())));
+        let Ok(runtime) = Handle::try_current() else {
+            return Err(self.failed(ErrorCode::Other, Some("guests run on a tokio runtime".to_owned())));
+        };
+        self.progress = Progress::Asked(Asking(runtime.spawn(tunnel.open())));
         Ok(())
     }
 
