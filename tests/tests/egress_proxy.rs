@@ -44,7 +44,7 @@ fn sockets_and_requests_go_through_either_proxy_to_judged_addresses_alone() {
     {
         let proxy = relay(&[(5432, peer.address()), (8080, origin.address())]);
         let run = through(guest, proxy.url(scheme))
-            .allow("*://192.0.2.3:5432,*://192.0.2.3:1,*://[2001:db8::7]:5432,*://{db,web}.test:*")
+            .allow("*://192.0.2.3:5432,*://192.0.2.3:1,*://[2001:db8::7]:5432,*://{db.test,web.test}:*")
             .allow(format!("*://{}", peer.address()))
             .dns(&dns);
         let finished = Script::new()
@@ -58,7 +58,7 @@ fn sockets_and_requests_go_through_either_proxy_to_judged_addresses_alone() {
             .gets("tcp.recv b", "PONG")
             .gets("remote b", "[2001:db8::7]:5432")
             .gets("tcp.connect 192.0.2.3:1", "connection-refused")
-            .denied("tcp.connect 192.0.2.4:5432", "allow.no-match")
+            .denied("tcp.connect 192.0.2.4:5432", "allow.name-not-looked-up")
             .gets("dns.lookup db.test", "192.0.2.3")
             .ok("tcp.connect 192.0.2.3:5432")
             .gets("http.text GET http://web.test:8080/", "200 there")
@@ -214,7 +214,7 @@ fn datagrams_stay_here_whatever_is_lifted() {
         .manifest(manifest)
         .option(format!("--egress-proxy={}", proxy.url("http")))
         .finish();
-    let said = format!("{}{}", checked.stdout, checked.stderr);
+    let said = checked.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
         said.contains("`udp://192.0.2.1:53` permits nothing: UDP cannot go through"),
         "{checked}"
