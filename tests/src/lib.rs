@@ -9,6 +9,7 @@
 //! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`], [`prometheus`] and [`python_server`] are the real servers, [`go`], [`python`] and
 //!   [`javascript`] build real programs as modules or components;
 //! - [`collector`](collector::Collector) takes traces, metrics and logs by OTLP, or does not;
+//! - [`egress_proxy`] is a proxy that notes what it is asked for, and Debian's tinyproxy;
 //! - [`stores`] asks a guest that has key-value stores, and looks at their files;
 //! - [`checked`] is an app to check, [`schema`] holds documents against JSON schemas;
 //! - [`until`](until::until) waits for what a test builds on, however busy the machine, and a [`turnstile`] keeps guests
@@ -23,6 +24,7 @@ pub mod checked;
 pub mod collector;
 pub mod dns;
 pub mod docker_registry;
+pub mod egress_proxy;
 pub mod go;
 pub mod guest;
 pub mod http;

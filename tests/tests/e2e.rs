@@ -19,6 +19,7 @@ mod composition;
 mod config_file;
 mod config_reload;
 mod deny_list;
+mod egress_proxy;
 mod every_sdk;
 mod examples;
 mod explain;

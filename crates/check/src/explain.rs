@@ -61,6 +61,9 @@ pub struct Explanation {
     /// A note, without which the verdict would be misread.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The way that the connection takes where there is an egress proxy: that proxy, or `directly`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
     /// The stable code of the reason for a denial.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -162,6 +165,7 @@ pub fn explain(
         verdict,
         undecided: (verdict == Verdict::Depends).then_some(inquiry.undecided),
         note: question.note(),
+        via: None,
         reason: first
             .filter(|_| verdict == Verdict::Denied)
             .map(|refusal| refusal.reason.clone().into_owned()),
@@ -172,6 +176,12 @@ pub fn explain(
 }
 
 impl Explanation {
+    /// Notes the way that the connection takes, where it may come about.
+    pub fn through(mut self, via: Option<String>) -> Self {
+        self.via = via.filter(|_| self.verdict != Verdict::Denied);
+        self
+    }
+
     /// Holds a label against what the operator defines. What the component lists and nothing defines is denied by no
     /// layer, and still opened by nobody: the app does not start (HI-5).
     pub fn where_defined(mut self, question: &Question, config: Option<&RuntimeConfig>) -> Self {
@@ -310,6 +320,9 @@ impl Explanation {
         let mut text = wrap(&format!("{destination} from `{component}`: {outcome}"), 0, 2) + "\n";
         if let Some(note) = &self.note {
             let _ = writeln!(text, "{}", wrap(&format!("note: {}", text::terminal(note)), 0, 2));
+        }
+        if let Some(via) = &self.via {
+            let _ = writeln!(text, "{}", wrap(&format!("via: {}", text::terminal(via)), 0, 2));
         }
         for attempt in &self.attempts {
             let _ = writeln!(text, "\n  {}", text::terminal(&attempt.attempt));

@@ -20,6 +20,7 @@ pub(crate) fn by(by: &KeptOutBy<'_>) -> String {
 pub(crate) fn switch(reason: Reason, ports: &PortSet) -> Option<String> {
     match reason {
         Reason::RuntimeUdp => Some("--allow-udp".to_owned()),
+        Reason::RuntimeUdpProxied => Some("--egress-proxy none".to_owned()),
         Reason::RuntimeLinkLocal => Some("--allow-link-local".to_owned()),
         Reason::RuntimeLoopbackPort => Some(format!("--allow-loopback-ports {ports}")),
         _ => None,

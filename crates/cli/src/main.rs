@@ -30,6 +30,7 @@ mod client_tls;
 mod commands;
 mod compiled_code;
 mod configuration;
+mod egress_proxy;
 mod failure;
 mod fetching;
 mod files;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outport_check::{Colour, Colours};
-use outport_egress::{DenialReporter, Egress, Gate, Refresher, Resolver};
+use outport_egress::{DenialReporter, Egress, Gate, ProxyWatch, Refresher, Resolver};
 use outport_policy::{AllowList, Operator, Policy, text};
 use outport_runtime::descriptors;
 
@@ -23,9 +23,10 @@ pub(crate) struct Network {
     telemetry: Telemetry,
     reload: Reload,
     _refresher: Option<Refresher>,
+    _proxy_watch: Option<ProxyWatch>,
 }
 
-/// The time that a start waits for the addresses of the denied names.
+/// The time that a start waits for the addresses of the denied names, and for those of proxies.
 const FIRST_ROUND: Duration = Duration::from_secs(5);
 
 impl Network {
@@ -42,6 +43,9 @@ impl Network {
             .operator(within_descriptors(settings.operator.clone()))
             .resolver(Arc::new(resolver(&settings.dns_servers)?))
             .meter(telemetry.meter());
+        if let Some(proxies) = &settings.egress_proxies {
+            builder = builder.egress_proxies(proxies.clone());
+        }
         let http = &settings.http;
         if http
             .connection_pooling
@@ -72,6 +76,10 @@ impl Network {
             };
         }
         let egress = builder.build()?;
+        let proxy_watch = ProxyWatch::start(&egress)?;
+        if let Some(watch) = &proxy_watch {
+            watch.first_round(FIRST_ROUND);
+        }
         telemetry.collect_from(egress.downgrade());
         let names_to_resolve = !settings.operator.deny.exact_names().is_empty();
         // A file that is loaded again may deny names later.
@@ -94,6 +102,7 @@ impl Network {
             telemetry,
             reload,
             _refresher: refresher,
+            _proxy_watch: proxy_watch,
         })
     }
 

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use outport_check::{DeniedNames, Diagnostic};
+use outport_egress::EgressProxies;
 use outport_manifest::{DnsServer, Located, OutboundHttp, RuntimeConfig, ServerUrl, SourceFile};
 use outport_policy::{DenyList, Entry, Limit, Location, Operator, PortSet, Quotas, RuntimeLimits};
 use outport_runtime::cache::CompiledCode;
@@ -23,6 +24,7 @@ use crate::audit_output::AuditOptions;
 use crate::client_tls::ClientTlsProfiles;
 use crate::compiled_code::compiled_code;
 use crate::configuration::{self, Given};
+use crate::egress_proxy::EgressProxyOptions;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::kernel_sandbox::SandboxOptions;
@@ -87,6 +89,9 @@ pub(crate) struct OperatorOptions {
     deny_warnings: bool,
 
     #[command(flatten)]
+    egress_proxy: EgressProxyOptions,
+
+    #[command(flatten)]
     pub(crate) loading: LoadOptions,
 
     #[command(flatten)]
@@ -121,6 +126,8 @@ pub(crate) const READ_AGAIN: [&str; 7] = [
 /// The settings that the operator's options, environment and runtime config file say, in one.
 pub(crate) struct OperatorSettings {
     pub(crate) operator: Operator,
+    /// The proxies that connections of guests go through, if any.
+    pub(crate) egress_proxies: Option<EgressProxies>,
     /// Empty: the system's.
     pub(crate) dns_servers: Vec<SocketAddr>,
     pub(crate) resolve_disallowed: bool,
@@ -246,7 +253,7 @@ impl OperatorOptions {
     fn merge(
         &self,
         file: Option<RuntimeConfig>,
-        remarks: Vec<Diagnostic>,
+        mut remarks: Vec<Diagnostic>,
         wrong: &mut Vec<Diagnostic>,
     ) -> OperatorSettings {
         let config = file.as_ref();
@@ -263,6 +270,8 @@ impl OperatorOptions {
             link_local: lifted(self.allow_link_local, config.allow_link_local),
             loopback_answers: lifted(self.allow_loopback_answers, config.allow_loopback_answers),
         };
+        let allows_udp = limits.udp == Limit::Lifted;
+        let egress_proxies = self.egress_proxy.read(allows_udp, wrong, &mut remarks);
         let defaults = Quotas::default();
         let first = |option: Option<u32>, file: Option<Located<u32>>, default| {
             option.or(file.map(|file| file.value)).unwrap_or(default)
@@ -285,7 +294,9 @@ impl OperatorOptions {
                 deny: DenyList::compile(denied, config.block_networks),
                 limits,
                 quotas,
+                egress_proxy: egress_proxies.as_ref().map(EgressProxies::rule),
             },
+            egress_proxies,
             dns_servers,
             resolve_disallowed: resolve_in_file && !self.no_resolve_disallowed,
             deny_warnings: self.deny_warnings,

@@ -37,7 +37,10 @@ impl Denied {
 
     /// True if it is the address that is refused, whoever asks for it and by whatever name.
     pub(crate) fn is_about_the_address(self) -> bool {
-        let hard = matches!(self.reason, Reason::HardMulticast | Reason::HardUnspecified);
+        let hard = matches!(
+            self.reason,
+            Reason::HardMulticast | Reason::HardUnspecified | Reason::HardEgressProxy
+        );
         hard || matches!(self.layer(), Layer::DenyList | Layer::RuntimeLimits)
     }
 

@@ -25,6 +25,7 @@ use crate::gate::Gate;
 use crate::meter::Meter;
 use crate::metrics::Metrics;
 use crate::process::{Component, PolicyInForce, Pooling, Process, ProcessUsage, Recorder, Replacements};
+use crate::proxy::{EgressProxies, ProxiesInForce};
 use crate::trace::Tracer;
 
 /// The operator's side of the network: policy, resolver, audit. Cheap to clone.
@@ -39,6 +40,7 @@ impl Egress {
         EgressBuilder {
             operator: Operator::default(),
             resolver: None,
+            proxies: None,
             sinks: Vec::new(),
             required: Vec::new(),
             pooling: Pooling::On,
@@ -164,6 +166,7 @@ impl WeakEgress {
 pub struct EgressBuilder {
     operator: Operator,
     resolver: Option<Arc<dyn Resolve>>,
+    proxies: Option<EgressProxies>,
     sinks: Vec<Arc<dyn AuditSink>>,
     required: Vec<Arc<dyn AuditSink>>,
     pooling: Pooling,
@@ -182,6 +185,14 @@ impl EgressBuilder {
     /// Sets the resolver of names. Default: [`Resolver::system`].
     pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
         self.resolver = Some(resolver);
+        self
+    }
+
+    /// Sends the connections of guests through these proxies, for as long as there is the egress; `egress_proxy` of the
+    /// operator's policy is what is known of these, whatever it was set to. Default: every address that is permitted is
+    /// connected to directly. See [`ProxyWatch`](crate::ProxyWatch), too.
+    pub fn egress_proxies(mut self, proxies: EgressProxies) -> Self {
+        self.proxies = Some(proxies);
         self
     }
 
@@ -238,8 +249,9 @@ impl EgressBuilder {
         self.sinks.iter().for_each(|sink| sink.count_by(&self.meter));
         let process = Process {
             quotas: QuotaGauges::new(&self.meter, self.http_connections),
-            policy: PolicyInForce::new(self.operator),
+            policy: PolicyInForce::new(self.operator, self.proxies.as_ref().map(EgressProxies::rule)),
             resolver,
+            proxies: self.proxies.map(ProxiesInForce::new),
             recorder: Recorder::new(self.sinks, self.required),
             usage: ProcessUsage::new(self.pooling, self.http_connections),
             connections: Arc::default(),

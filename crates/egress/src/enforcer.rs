@@ -29,6 +29,7 @@ use crate::denied::Denied;
 use crate::dns::Resolve;
 use crate::host_account::{HostAccount, Uncounted};
 use crate::process::{Component, Process};
+use crate::proxy::ProxyServer;
 use crate::spans;
 use crate::stream_tls::TlsUsage;
 use crate::trace::TraceCell;
@@ -318,9 +319,36 @@ impl Enforcer {
         remote: SocketAddr,
         usage: Usage,
     ) -> Result<ConnectPermit, Denied> {
+        let endpoint = Endpoint::from(remote);
+        if let Some(proxies) = &self.process().proxies {
+            proxies.notice(endpoint, &self.process().policy);
+        }
         let mut state = self.state()?;
         let (permit, decision) = self.decide(&mut state, attempt, usage, Recording::Always, now())?;
-        self.bind(attempt, permit, remote, decision)
+        let proxy = self.proxy_for(attempt, permit.rule(), endpoint);
+        let permit = self.bind(attempt, permit, remote, decision)?;
+        Ok(permit.through(proxy))
+    }
+
+    /// The proxy that what `rule` permits goes through. An address that the operator configured is gone to directly (HI-6).
+    fn proxy_for(
+        &self,
+        attempt: &Attempt<'_>,
+        rule: &Rule<'_>,
+        remote: Endpoint,
+    ) -> Option<Arc<ProxyServer>> {
+        let proxies = self.process().proxies.as_ref()?;
+        if self.component.is_the_operators() {
+            return None;
+        }
+        let by_name = match rule {
+            Rule::Grant { name, .. } => Some(*name),
+            _ => None,
+        };
+        proxies
+            .proxies()
+            .server_for_attempt(attempt, by_name, remote)
+            .cloned()
     }
 
     /// Judges a datagram to `remote`, and has `send` send it if it may go. Once it has gone, answers may come (HL-4). The

@@ -22,8 +22,9 @@ use outport_policy::Attempt;
 
 use crate::audit::{ABANDONED, AuditOutcome, EndedBy, Stage, code_of, destination, escape, escaped, is_dial};
 use crate::counts::ConnectionCounts;
-use crate::enforcer::{DecisionId, Enforcer};
+use crate::enforcer::{ConnectPermit, DecisionId, Enforcer};
 use crate::process::UntilStopped;
+use crate::proxy::ProxyServer;
 use crate::spans;
 use crate::trace::Trace;
 
@@ -43,6 +44,10 @@ pub(crate) struct Followed {
     cause: OnceLock<(EndedBy, Option<String>)>,
     /// The peer said that it will end it.
     peer_ends: AtomicBool,
+    /// The words for why there is no connection, where there are better ones than those of its error.
+    said: OnceLock<String>,
+    /// The proxy that the connection goes through.
+    proxy: OnceLock<Arc<ProxyServer>>,
     sent: AtomicU64,
     received: AtomicU64,
 }
@@ -119,6 +124,8 @@ impl Followed {
             state: AtomicU8::new(WAITING),
             cause: OnceLock::new(),
             peer_ends: AtomicBool::new(false),
+            said: OnceLock::new(),
+            proxy: OnceLock::new(),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
         });
@@ -202,6 +209,11 @@ impl Followed {
         } else {
             EndedBy::Guest
         });
+    }
+
+    /// Notes the words for why there is no connection for it.
+    pub(crate) fn note_said(&self, said: String) {
+        let _ = self.said.set(said);
     }
 
     /// Notes the error that ends it.
@@ -306,6 +318,7 @@ impl Followed {
                 .outcome(self.decision, self.attempt, destination, stage);
             let elapsed = self.since.elapsed().as_millis();
             outcome.duration_ms = Some(u64::try_from(elapsed).unwrap_or(u64::MAX));
+            outcome.via = self.proxy.get().map(ToString::to_string);
             complete(&mut outcome);
             outcome
         });
@@ -340,6 +353,13 @@ impl Drop for Followed {
     }
 }
 
+/// Notes the proxy that a connection goes through by its permit, if it goes through one.
+pub(crate) fn note_proxy(followed: Option<&Arc<Followed>>, permit: &ConnectPermit) {
+    if let (Some(followed), Some(proxy)) = (followed, permit.proxy()) {
+        let _ = followed.proxy.set(proxy.clone());
+    }
+}
+
 /// Tells that what `enforcer` permitted has failed with the error `code`: `followed` if it is, or else whoever wants
 /// only failures.
 pub(crate) fn failed(
@@ -367,7 +387,7 @@ pub(crate) fn failed_saying(
         if followed.destination.is_some() {
             return followed.record(Stage::Failed, |outcome| {
                 outcome.error = Some(code.to_owned());
-                outcome.said = said.clone();
+                outcome.said = said.clone().or_else(|| followed.said.get().cloned());
                 outcome.name = name();
             });
         }

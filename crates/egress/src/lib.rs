@@ -132,6 +132,7 @@ pub mod p2;
 pub mod p3;
 mod part;
 mod process;
+mod proxy;
 mod shut;
 mod sockets;
 mod spans;
@@ -167,6 +168,10 @@ pub use http::{
 pub use metrics::Metrics;
 pub use part::{PartViews, add_for_part};
 pub use process::Replacements;
+pub use proxy::{
+    Credentials, CredentialsError, EgressProxies, Exceptions, ExceptionsError, ProxyServer, ProxyServerError,
+    ProxyWatch,
+};
 pub use shut::ShutGate;
 pub use stream_tls::{SecuredStream, StreamTls, StreamTlsError, TlsHandshake};
 

@@ -3,6 +3,7 @@
 //! ```text
 //! Process ─┬─ policy       the operator's, swapped as a whole
 //!          ├─ resolver     from names to addresses
+//!          ├─ proxies      what connections go through
 //!          ├─ recorder     sinks, numbers of decisions, counters, what is not over yet
 //!          ├─ usage        what is open, who waits, whose connections are idle
 //!          └─ connections  what a new deny list closes
@@ -31,12 +32,15 @@ pub(crate) use self::usage::{IdleConnections, OpenInComponent, Pooling, ProcessU
 use crate::counts::QuotaGauges;
 use crate::dns::Resolve;
 use crate::meter::Meter;
+use crate::proxy::ProxiesInForce;
 use crate::trace::Tracer;
 
 /// The state that all guests share.
 pub(crate) struct Process {
     pub(crate) policy: PolicyInForce,
     pub(crate) resolver: Arc<dyn Resolve>,
+    /// The proxies that connections of guests go through, if they do.
+    pub(crate) proxies: Option<ProxiesInForce>,
     pub(crate) recorder: Recorder,
     pub(crate) meter: Meter,
     pub(crate) quotas: QuotaGauges,

@@ -33,9 +33,10 @@ use wasmtime_wasi::sockets::ErrorCode;
 
 pub(crate) use self::connection::{Receiving, Sending};
 pub(crate) use self::family::Family;
+pub(crate) use self::options::Carried;
 #[cfg(test)]
 pub(crate) use self::slot::SocketSlot;
-pub(crate) use self::system::{Begun, begin};
+pub(crate) use self::system::{Begun, begin, begin_to_proxy};
 pub(crate) use self::tcp::TcpSocket;
 pub(crate) use self::udp::UdpSocket;
 pub(crate) use self::watched::register;

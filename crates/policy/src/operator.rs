@@ -1,6 +1,6 @@
 //! Everything that the operator decides, for every guest of the process.
 
-use crate::{DenyList, Quotas, RuntimeLimits};
+use crate::{DenyList, EgressProxy, Quotas, RuntimeLimits};
 
 /// The operator's part of a policy. By default the deny list is empty, the runtime limits hold and the quotas
 /// have their defaults.
@@ -14,4 +14,6 @@ pub struct Operator {
     pub limits: RuntimeLimits,
     /// Layer 5: how much at once.
     pub quotas: Quotas,
+    /// The proxy that connections of guests go through, which no guest may speak to itself. Default: none.
+    pub egress_proxy: Option<EgressProxy>,
 }

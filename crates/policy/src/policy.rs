@@ -4,7 +4,7 @@
 //!
 //! | layer | refuses | consults |
 //! | --- | --- | --- |
-//! | 1 [hard limits](hard) | listening, accepting, chosen local addresses, unsolicited datagrams, multicast | peers |
+//! | 1 [hard limits](hard) | listening, accepting, chosen local addresses, unsolicited datagrams, multicast, the egress proxy | peers, [`EgressProxy`](crate::EgressProxy) |
 //! | 2 [deny list](deny_list) | what the operator names, by name, alias, address, embedded address | [`DenyList`](crate::DenyList) |
 //! | 3 [runtime limits](runtime_limits) | UDP, privileged loopback ports, link-local and metadata addresses | [`RuntimeLimits`](crate::RuntimeLimits) |
 //! | 4 [allow list](allow_list) | everything that no entry permits, by itself or through a look-up | [`AllowList`], [`Grants`](crate::Grants) |
@@ -124,10 +124,14 @@ impl Policy {
             return vec![denial];
         }
         let limits = if self.allow.is_the_operators() {
-            [None, None]
+            [None, None, None]
         } else {
-            // Both, since lifting the one leaves the other.
-            [self.shut_transport_of(attempt), self.shut_remote_of(attempt)]
+            // All, since lifting the one leaves the others.
+            [
+                self.shut_transport_of(attempt),
+                self.shut_udp_behind_proxy(attempt),
+                self.shut_remote_of(attempt),
+            ]
         };
         let mut denials: Vec<Denial<'p>> = self
             .deny_list(attempt)

@@ -51,6 +51,9 @@ reasons! {
     HardPortZero = "hard.port-zero", Hard, "port 0 is not a destination";
     /// An unspecified address (HL-6).
     HardUnspecified = "hard.unspecified", Hard, "the unspecified address is not a destination";
+    /// The operator's egress proxy, which a guest could ask for anything (PX-2).
+    HardEgressProxy = "hard.egress-proxy", Hard,
+        "this is the egress proxy, which would connect to anything for whoever speaks to it";
 
     /// A denied host (DL-1, DL-3, DL-8).
     DenyHost = "deny.host", DenyList, "the operator's deny list names this host";
@@ -68,6 +71,9 @@ reasons! {
         "loopback ports below 1024 stay shut until the operator lifts them";
     /// UDP, unless it is lifted (RL-2).
     RuntimeUdp = "runtime.udp", RuntimeLimits, "UDP stays shut until the operator lifts it";
+    /// UDP where there is an egress proxy, lifted or not (PX-4).
+    RuntimeUdpProxied = "runtime.udp-proxied", RuntimeLimits,
+        "UDP cannot go through the operator's egress proxy, so it stays shut";
     /// A link-local or metadata address (RL-3).
     RuntimeLinkLocal = "runtime.link-local", RuntimeLimits,
         "link-local and instance-metadata addresses stay shut until the operator lifts them";
@@ -184,6 +190,7 @@ mod tests {
             "hard.bind",
             "hard.multicast",
             "hard.unsolicited",
+            "hard.egress-proxy",
             "deny.host",
             "deny.name-address",
             "deny.cname",
@@ -191,6 +198,7 @@ mod tests {
             "deny.tls-name",
             "runtime.loopback-port",
             "runtime.udp",
+            "runtime.udp-proxied",
             "runtime.link-local",
             "allow.none",
             "allow.not-inherited",

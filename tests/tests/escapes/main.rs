@@ -22,11 +22,12 @@ mod table;
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
 use attempts::{Counts, run_world};
+use outport_e2e::egress_proxy::{EgressProxy, Manner};
 use outport_e2e::guest::workspace;
 use outport_e2e::network::isolated;
 use outport_e2e::outport::Outport;
@@ -70,6 +71,58 @@ fn every_attempt_ends_as_the_table_says() {
         );
         assert_eq!(sum, expected, "the report is not what the table promises");
     });
+}
+
+/// Files of the table that are played behind a proxy as well: where addresses, names and requests lead.
+const BEHIND_A_PROXY: [&str; 3] = ["addresses", "grants", "requests"];
+
+// proves: PX-1, PX-2, PX-3, PX-4
+#[test]
+fn every_verdict_is_the_same_behind_an_egress_proxy() {
+    isolated(|| {
+        let (outside, mut complaints) = (Outside::open(), Vec::new());
+        let only = env::var("OUTPORT_ESCAPES").ok();
+        let (mut sum, mut expected) = (Counts::default(), Counts::default());
+        let proxy = EgressProxy::start(Manner::RelayThere);
+        for (name, file) in File::all() {
+            let is_wanted = only.as_ref().is_none_or(|only| *only == name);
+            if !is_wanted || !BEHIND_A_PROXY.contains(&name.as_str()) {
+                continue;
+            }
+            for world in file.world.iter().map(|world| behind(&proxy, world)) {
+                sum.add(run_world(&world, &outside, &mut complaints));
+                expected.add(promised(&world));
+            }
+        }
+        println!("{:14} {sum}", "behind a proxy");
+        assert!(
+            complaints.is_empty(),
+            "{} worlds are not as they should be:\n{}",
+            complaints.len(),
+            complaints.join("\n")
+        );
+        assert_eq!(sum, expected, "the report is not what the table promises");
+        // It may have been asked for what the list permits, and never by a name.
+        let names = proxy.asked();
+        let names: Vec<_> = names
+            .iter()
+            .filter(|asked| asked.parse::<SocketAddr>().is_err())
+            .collect();
+        assert_eq!(names, Vec::<&String>::new());
+        assert!(only.is_some() || !proxy.asked().is_empty());
+    });
+}
+
+/// The same world with everything that goes out going through `proxy`, without what is about datagrams.
+fn behind(proxy: &EgressProxy, world: &World) -> World {
+    let mut world = world.clone();
+    world.options.retain(|option| option != "--allow-udp");
+    world
+        .options
+        .push(format!("--egress-proxy={}", proxy.url("socks5")));
+    let is_about_datagrams = |attempt: &Attempt| attempt.does.iter().any(|step| step.contains("udp"));
+    world.attempt.retain(|attempt| !is_about_datagrams(attempt));
+    world
 }
 
 /// What the table says about a world, in numbers.

@@ -8,8 +8,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use outport_policy::{
-    AllowList, BlockedNetwork, BlockedNetworkError, DenyList, Entry, EntryError, Limit, Location, Operator,
-    Policy, PortSet, PortsError, RuntimeLimits, gained, text,
+    AllowList, BlockedNetwork, BlockedNetworkError, DenyList, EgressProxy, Entry, EntryError, Host, Limit,
+    Location, Operator, Policy, PortSet, PortsError, RuntimeLimits, gained, text,
 };
 use serde::Serialize;
 
@@ -59,6 +59,9 @@ pub enum DocumentError {
     /// The ports in it are none.
     #[error(transparent)]
     Ports(#[from] PortsError),
+    /// An egress proxy in it is none.
+    #[error("an egress proxy in it is not `HOST:PORT`")]
+    EgressProxy,
 }
 
 impl EffectivePolicy {
@@ -189,9 +192,15 @@ impl OperatorSummary {
             denied.collect::<Result<_, _>>()?,
             blocked.collect::<Result<_, _>>()?,
         );
+        let proxies = self.egress_proxy.iter().map(|text| {
+            let (host, port) = text.rsplit_once(':')?;
+            Some((Host::parse(host).ok()?, port.parse().ok()?))
+        });
+        let proxies: Vec<_> = proxies.collect::<Option<_>>().ok_or(DocumentError::EgressProxy)?;
         Ok(Operator {
             deny,
             limits,
+            egress_proxy: (!proxies.is_empty()).then(|| EgressProxy::new(proxies)),
             ..Operator::default()
         })
     }

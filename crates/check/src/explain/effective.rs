@@ -7,8 +7,8 @@
 use std::fmt::Write;
 
 use outport_policy::{
-    Entry, EntryScheme, HostPattern, KeptOut, KeptOutBy, Left, Limit, Operator, Policy, Reason, Share,
-    Transport, share, text,
+    EgressProxy, Entry, EntryScheme, HostPattern, KeptOut, KeptOutBy, Left, Limit, Operator, Policy, Reason,
+    Share, Transport, share, text,
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,9 @@ pub struct OperatorSummary {
     pub allow_link_local: bool,
     /// True if names other than `localhost` may resolve to loopback.
     pub allow_loopback_answers: bool,
+    /// The egress proxies that connections go through, as `HOST:PORT`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub egress_proxy: Vec<String>,
 }
 
 /// One component.
@@ -228,7 +231,7 @@ fn not_inherited(entry: &Entry, whole: &Policy) -> EffectiveEntry {
 
 fn effective(entry: &Entry, kept_out: &KeptOut<'_>) -> EffectiveEntry {
     let cuts = kept_out.direct_cuts(entry).filter(|cut| match cut.by {
-        KeptOutBy::Limit(Reason::RuntimeUdp) => {
+        KeptOutBy::Limit(Reason::RuntimeUdp | Reason::RuntimeUdpProxied) => {
             entry.schemes().contains(&EntryScheme::Socket(Transport::Udp))
         }
         // Who writes `*` speaks of no component of the app.
@@ -334,6 +337,12 @@ impl From<&Operator> for OperatorSummary {
             allow_loopback_ports: limits.loopback_ports.to_string(),
             allow_link_local: limits.link_local == Limit::Lifted,
             allow_loopback_answers: limits.loopback_answers == Limit::Lifted,
+            egress_proxy: operator
+                .egress_proxy
+                .iter()
+                .flat_map(EgressProxy::named)
+                .map(|(host, port)| format!("{host}:{port}"))
+                .collect(),
         }
     }
 }
@@ -353,7 +362,7 @@ impl OperatorSummary {
             lifted => Some(format!("loopback ports below 1024 but {lifted}")),
         };
         let shut: Vec<String> = [
-            (!self.allow_udp).then(|| "UDP".to_owned()),
+            (!self.allow_udp || !self.egress_proxy.is_empty()).then(|| "UDP".to_owned()),
             ports,
             (!self.allow_link_local).then(|| "link-local and instance-metadata addresses".to_owned()),
         ]
@@ -364,6 +373,10 @@ impl OperatorSummary {
         for (title, what) in [
             ("Denied to all", denied.join(", ")),
             ("Shut for all", shut.join(", ")),
+            (
+                "Reached through the egress proxy at",
+                self.egress_proxy.join(", "),
+            ),
         ] {
             if !what.is_empty() {
                 let _ = writeln!(

@@ -112,7 +112,7 @@ fn undecided(entry: &Entry, kept_out: &KeptOut<'_>) -> Option<Diagnostic> {
 
 fn speaks_of(cut: &Cut<'_>, entry: &Entry) -> bool {
     match cut.by {
-        KeptOutBy::Limit(Reason::RuntimeUdp) => {
+        KeptOutBy::Limit(Reason::RuntimeUdp | Reason::RuntimeUdpProxied) => {
             entry.schemes().contains(&EntryScheme::Socket(Transport::Udp))
         }
         _ => true,

@@ -17,7 +17,7 @@ use outport_check::explain::{
 };
 use outport_check::{Diagnostic, policies};
 use outport_manifest::{ComponentId, ResolvedApp};
-use outport_policy::{Name, Operator, Policy, text};
+use outport_policy::{Host, Name, Operator, Policy, text};
 
 use crate::app_options::AppOptions;
 use crate::failure::Failure;
@@ -249,6 +249,7 @@ impl Options {
         let explanations = questions.iter().map(|question| {
             explain_one(policy, question, &self.dns, settings.denied_names())
                 .where_defined(question, settings.config.as_ref())
+                .through(self.way_to(question, settings))
         });
         let explanations: Vec<Explanation> = explanations.collect();
         let (texts, gap): (Vec<String>, _) = match self.format {
@@ -264,6 +265,31 @@ impl Options {
             0
         };
         Ok((texts.join(gap), status))
+    }
+
+    /// The way that a connection takes, where the operator has a proxy and the question is about one.
+    fn way_to(&self, question: &Question, settings: &OperatorSettings) -> Option<String> {
+        let proxies = settings.egress_proxies.as_ref()?;
+        let (scheme, host, port) = match question {
+            Question::Socket { host, port, .. } => (None, host, *port),
+            Question::Request { scheme, host, port } => (Some(scheme), host, *port),
+            Question::Open { .. } | Question::Lookup { .. } => return None,
+        };
+        let is_inside = |name: &Name| name.is_service_chaining() || name.is_the_app_itself();
+        if matches!(host, Host::Name(name) if is_inside(name)) {
+            return None;
+        }
+        // Where the address is assumed, it may be one that needs no proxy.
+        let assumed = self
+            .dns
+            .iter()
+            .find(|assumption| Some(&assumption.name) == question.name());
+        let address = assumed.and_then(|assumption| assumption.addresses.first().copied());
+        let server = proxies.server_for(scheme, Some(host), address, port);
+        Some(server.map_or_else(
+            || "directly".to_owned(),
+            |server| format!("the egress proxy {server}"),
+        ))
     }
 
     fn all(&self, effective: &EffectivePolicy) -> String {

@@ -97,6 +97,9 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     state
         .lines()
         .for_each(|(label, leads_to)| terminal.mention(&format!("{label}: {leads_to}")));
+    if let Some(proxies) = &startup.settings.egress_proxies {
+        terminal.mention(&format!("Egress proxy: {proxies}"));
+    }
 
     let stores = state.directories()?;
     let directories = options.author.directories()?;

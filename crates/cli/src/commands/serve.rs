@@ -55,6 +55,9 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     state
         .lines()
         .for_each(|(label, leads_to)| terminal.say(&format!("{label}: {leads_to}")));
+    if let Some(proxies) = &startup.settings.egress_proxies {
+        terminal.say(&format!("Egress proxy: {proxies}"));
+    }
 
     let listeners = options.service.bind()?;
     let stores = state.directories()?;

@@ -85,6 +85,9 @@ pub struct AuditOutcome {
     /// they are for people only.
     #[serde(skip)]
     pub said: Option<String>,
+    /// The proxy that the connection goes through, as `SCHEME://HOST:PORT`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
     /// Milliseconds since the decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
@@ -123,6 +126,7 @@ impl AuditOutcome {
             status: None,
             error: None,
             said: None,
+            via: None,
             duration_ms: None,
             sent: None,
             received: None,
@@ -132,7 +136,7 @@ impl AuditOutcome {
     }
 
     /// True if somebody who looks at a terminal should know: not of what was given up by the guest itself, nor of
-    /// refusals, which are told as such.
+    /// refusals, which are told as such, unless it was not us who refused.
     pub fn is_a_failure(&self) -> bool {
         let told_otherwise = [
             ABANDONED,
@@ -144,7 +148,9 @@ impl AuditOutcome {
             "new-socket-limit",
         ];
         let error = self.error.as_deref().unwrap_or_default();
-        self.outcome == Stage::Failed && !is_dial(self.attempt) && !told_otherwise.contains(&error)
+        self.outcome == Stage::Failed
+            && !is_dial(self.attempt)
+            && (self.said.is_some() || !told_otherwise.contains(&error))
     }
 }
 
@@ -244,6 +250,7 @@ pub(super) mod tests {
             status: None,
             error: Some("connection-refused".to_owned()),
             said: None,
+            via: None,
             duration_ms: Some(12),
             sent: None,
             received: None,

@@ -217,7 +217,7 @@ impl AuthorizedDestination<'_> {
         match dialed {
             Ok(connected) => Ok(connection(self.enforcer, connected, slot)),
             Err(error) => {
-                self.failed(error.code(), None);
+                self.failed(error.code(), error.said_of_proxy());
                 Err(error)
             }
         }

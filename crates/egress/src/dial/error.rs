@@ -4,6 +4,7 @@ use std::io;
 
 use crate::denied::{Denied, DeniedKind};
 use crate::lookup::LookupError;
+use crate::proxy::Trouble;
 
 /// Why no connection came about. The interface says it in its own terms, and the audit log has the reason of a refusal.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,14 @@ impl DialError {
         }
     }
 
+    /// The words for it where it is the operator's proxy that gave no connection.
+    pub(crate) fn said_of_proxy(&self) -> Option<String> {
+        match self {
+            Self::Connect(error) => Trouble::of(error).map(Trouble::said),
+            _ => None,
+        }
+    }
+
     /// The code of it in the log. The words are those of `wasi:http`.
     pub(crate) fn code(&self) -> &'static str {
         match self {
@@ -68,6 +77,7 @@ impl DialError {
                 Obstacle::TimedOut => "connection-timeout",
                 Obstacle::NoRoute => "destination-ip-unroutable",
                 Obstacle::Broken => "connection-terminated",
+                Obstacle::Prohibited => "destination-ip-prohibited",
                 Obstacle::Other => "destination-unavailable",
             },
         }
@@ -96,6 +106,8 @@ pub(crate) enum Obstacle {
     NoRoute,
     /// Broken off on the way.
     Broken,
+    /// The operator's proxy does not permit it.
+    Prohibited,
     /// Anything else.
     Other,
 }
@@ -109,6 +121,7 @@ impl Obstacle {
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::AddrNotAvailable => Self::NoRoute,
             io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Self::Broken,
+            io::ErrorKind::PermissionDenied if Trouble::of(error).is_some() => Self::Prohibited,
             _ => Self::Other,
         }
     }
@@ -120,6 +133,7 @@ fn said(error: &io::Error) -> &'static str {
         Obstacle::TimedOut => "nobody answered in time",
         Obstacle::NoRoute => "there is no route to it",
         Obstacle::Broken => "the connection was broken off",
+        Obstacle::Prohibited => "the operator's proxy does not permit it",
         Obstacle::Other => "it cannot be connected to",
     }
 }

@@ -108,7 +108,8 @@ async fn dial(
         permit = judged_again.map_err(|_| DialError::AddressRefused)?;
     }
     let followed = Followed::begin_connection(enforcer, permit.decision(), &target.attempt(), slot.trace());
-    let connecting = Socket::connect(target.remote, permit);
+    followed::note_proxy(followed.as_ref(), &permit);
+    let connecting = Socket::connect(enforcer.component(), target.remote, permit);
     let connected = match time {
         Some(time) => timeout(time, connecting)
             .await
@@ -123,6 +124,7 @@ async fn dial(
         }),
         Err(error) => {
             let error = DialError::Connect(error);
+            slot.note_said(error.said_of_proxy());
             followed::failed(enforcer, followed.as_ref(), &target.attempt(), error.code());
             Err(error)
         }

@@ -22,7 +22,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection_slot::ConnectionSlot;
 use crate::enforcer::ConnectPermit;
-use crate::sockets::{Begun, Family, begin, register};
+use crate::process::Component;
+use crate::proxy::{Trouble, Tunnel};
+use crate::sockets::{Begun, Carried, Family, begin, register};
 
 /// A socket that the runtime watches.
 pub(super) struct Socket(AsyncFd<Arc<OwnedFd>>);
@@ -35,8 +37,17 @@ pub(crate) struct Stream {
 }
 
 impl Socket {
-    /// Connects to `remote`, which is what is permitted.
-    pub(super) async fn connect(remote: Endpoint, permit: ConnectPermit) -> io::Result<Self> {
+    /// Connects to `remote`, which is what is permitted, directly or through a proxy.
+    pub(super) async fn connect(
+        component: &Arc<Component>,
+        remote: Endpoint,
+        permit: ConnectPermit,
+    ) -> io::Result<Self> {
+        if permit.proxy().is_some() {
+            let tunnel = Tunnel::new(component, permit, Carried::default());
+            let opened = async { tunnel?.open().await };
+            return Ok(Self(register(opened.await.map_err(Trouble::into_io)?)?));
+        }
         let socket = Arc::new(Family::of(remote.into()).socket(Transport::Tcp)?);
         // Connected before it is registered, as the event of a socket that is not connected yet would be taken for
         // its readiness.

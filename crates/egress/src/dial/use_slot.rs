@@ -1,10 +1,11 @@
 //! The slot of one use of a connection among what its instance may have open.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use outport_policy::Usage;
 
 use crate::enforcer::Enforcer;
+use crate::followed::Followed;
 use crate::trace::Trace;
 
 /// One use of a connection by an instance, from before there is a connection: of outgoing HTTP an exchange, to the end of
@@ -12,6 +13,8 @@ use crate::trace::Trace;
 pub(crate) struct UseSlot {
     enforcer: Arc<Enforcer>,
     trace: Trace,
+    /// Who is told why there is no connection. Weak: what it follows ends when its holder lets go.
+    request: Weak<Followed>,
 }
 
 impl UseSlot {
@@ -26,6 +29,20 @@ impl UseSlot {
         Self {
             enforcer: enforcer.clone(),
             trace,
+            request: Weak::new(),
+        }
+    }
+
+    /// The same for a use by a request.
+    pub(crate) fn of_request(mut self, request: Option<&Arc<Followed>>) -> Self {
+        self.request = request.map(Arc::downgrade).unwrap_or_default();
+        self
+    }
+
+    /// Notes better words for why there is no connection than what its error says to everybody.
+    pub(super) fn note_said(&self, said: Option<String>) {
+        if let (Some(request), Some(said)) = (self.request.upgrade(), said) {
+            request.note_said(said);
         }
     }
 

@@ -4,14 +4,17 @@
 //! no part of it. The system needs the address as the guest wrote it, scope and flow label included. So the enforcer
 //! asks about the one, and makes of the answer and the other what is here: the only thing that the steps which lead
 //! out of the machine take. Whoever has one has passed the policy, and whoever has not cannot take the step. A permit is
-//! for one kind of step, too: one to send a datagram connects nothing.
+//! for one kind of step, too: one to send a datagram connects nothing. And it says whether the step is taken directly:
+//! whoever has one that leads through the operator's proxy cannot take it without.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use outport_policy::{Attempt, Endpoint, Permit, Reason, Transport};
 
 use super::DecisionId;
 use crate::denied::Denied;
+use crate::proxy::ProxyServer;
 
 /// The right to take one step to one address, once. Nothing else makes one than the [`Enforcer`](super::Enforcer), and it
 /// cannot be copied.
@@ -21,6 +24,8 @@ pub(crate) struct ConnectPermit {
     step: Step,
     remote: SocketAddr,
     decision: DecisionId,
+    /// The proxy that has to be asked for the connection; none: it is made directly.
+    proxy: Option<Arc<ProxyServer>>,
 }
 
 /// A kind of step that leads out of the machine.
@@ -52,6 +57,7 @@ impl ConnectPermit {
                 step,
                 remote,
                 decision,
+                proxy: None,
             }),
             _ => Err(Denied::new(Reason::ErrorInternal)),
         }
@@ -68,6 +74,16 @@ impl ConnectPermit {
         } else {
             Err(Denied::new(Reason::ErrorInternal))
         }
+    }
+
+    /// The same, for a connection that `proxy` is asked for.
+    pub(super) fn through(self, proxy: Option<Arc<ProxyServer>>) -> Self {
+        Self { proxy, ..self }
+    }
+
+    /// The proxy that has to be asked for the connection, if it is not made directly.
+    pub(crate) fn proxy(&self) -> Option<&Arc<ProxyServer>> {
+        self.proxy.as_ref()
     }
 
     /// The decision that permitted it, by which its outcomes name it.

@@ -34,6 +34,7 @@ pub(super) fn of_dial(error: DialError) -> Error {
             Obstacle::TimedOut => Error::ConnectionTimeout,
             Obstacle::NoRoute => Error::DestinationIpUnroutable,
             Obstacle::Broken => Error::ConnectionTerminated,
+            Obstacle::Prohibited => Error::DestinationIpProhibited,
             Obstacle::Other => Error::DestinationUnavailable,
         },
     }

@@ -51,7 +51,7 @@ pub(super) async fn send(
     let sent = match authorized.goes(followed.as_ref()) {
         Goes::Inside(internal) => outgoing.call_internal(internal, enforcer.depth()).await,
         Goes::Out(authorized) => {
-            let slot = UseSlot::count_at(enforcer, trace);
+            let slot = UseSlot::count_at(enforcer, trace).of_request(followed.as_ref());
             send_out(enforcer, outgoing, authorized, options, (slot, followed.as_ref())).await
         }
     };

@@ -68,6 +68,11 @@ impl Component {
         }
     }
 
+    /// True if its list is of addresses that the operator configured.
+    pub(crate) fn is_the_operators(&self) -> bool {
+        self.allow.is_the_operators()
+    }
+
     /// The counters of what all its instances have open.
     pub(crate) fn open(&self) -> &Arc<OpenInComponent> {
         &self.open

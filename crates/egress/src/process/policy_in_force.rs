@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
-use outport_policy::{LearnedAddresses, Operator};
+use outport_policy::{EgressProxy, Endpoint, LearnedAddresses, Operator};
 use tokio::sync::watch;
 
 /// The operator's policy, which may be replaced while guests run. Every attempt after that is judged by the new whole.
@@ -17,13 +17,16 @@ pub(crate) struct PolicyInForce {
 struct Configured {
     operator: Operator,
     learned: LearnedAddresses,
+    /// Where the egress proxies are. They are those of the start, whatever is configured later.
+    egress_proxy: Option<EgressProxy>,
 }
 
 impl PolicyInForce {
-    pub(crate) fn new(operator: Operator) -> Self {
+    pub(crate) fn new(operator: Operator, egress_proxy: Option<EgressProxy>) -> Self {
         let configured = Configured {
             operator,
             learned: LearnedAddresses::default(),
+            egress_proxy,
         };
         Self {
             operator: ArcSwap::from_pointee(configured.in_force()),
@@ -59,6 +62,16 @@ impl PolicyInForce {
 
     pub(super) fn learn(&self, learned: LearnedAddresses) {
         self.change(|configured| configured.learned = learned);
+    }
+
+    /// Notes that egress proxies are at `endpoints`, and listen to `local_ports` of this machine, too (PX-2).
+    pub(crate) fn learn_proxy(&self, endpoints: &[Endpoint], local_ports: &[u16]) {
+        self.change(|configured| {
+            if let Some(proxy) = &mut configured.egress_proxy {
+                endpoints.iter().for_each(|endpoint| proxy.learn(*endpoint));
+                local_ports.iter().for_each(|port| proxy.is_local(*port));
+            }
+        });
     }
 
     pub(super) fn notify(&self) {
@@ -102,6 +115,7 @@ impl Configured {
         let deny = self.operator.deny.with_learned(self.learned.clone());
         Operator {
             deny,
+            egress_proxy: self.egress_proxy.clone(),
             ..self.operator.clone()
         }
     }

@@ -35,7 +35,7 @@ pub(crate) struct Receiving(Arc<Connection>);
 pub(crate) struct Sending(Arc<Connection>);
 
 impl Connection {
-    pub(super) fn new(socket: OwnedFd, slot: Arc<SocketSlot>) -> Self {
+    pub(super) fn new(socket: impl Into<Arc<OwnedFd>>, slot: Arc<SocketSlot>) -> Self {
         Self {
             watched: Watched::new(socket),
             slot,

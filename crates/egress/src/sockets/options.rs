@@ -3,7 +3,7 @@
 //! WASI calls zero an invalid argument for each of them, and lets the system make of a value what it can: one that is
 //! too large becomes the largest there is.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -93,6 +93,66 @@ impl<'a> Options<'a> {
 
     pub(crate) fn set_send_buffer_size(&self, bytes: u64) -> Outcome<()> {
         as_a_hint(sockopt::set_socket_send_buffer_size(self.socket, buffer(bytes)?))
+    }
+}
+
+/// The options that a guest has given a socket, for the one to a proxy that takes its place. How far packets go is not
+/// among them: that is about the way to the peer, which the proxy goes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Carried {
+    keep_alive: Option<bool>,
+    idle: Option<Duration>,
+    interval: Option<Duration>,
+    count: Option<u32>,
+    receive_buffer: Option<usize>,
+    send_buffer: Option<usize>,
+}
+
+impl Carried {
+    /// Those of `socket`.
+    pub(super) fn of(socket: BorrowedFd<'_>) -> Self {
+        Self {
+            keep_alive: sockopt::socket_keepalive(socket).ok(),
+            idle: sockopt::tcp_keepidle(socket).ok(),
+            interval: sockopt::tcp_keepintvl(socket).ok(),
+            count: sockopt::tcp_keepcnt(socket).ok(),
+            receive_buffer: sockopt::socket_recv_buffer_size(socket).ok(),
+            send_buffer: sockopt::socket_send_buffer_size(socket).ok(),
+        }
+    }
+
+    /// Gives a new socket those that it has not got anyway: a buffer whose size was set does not grow by itself any more.
+    /// What the system does not take is left as it is.
+    pub(crate) fn give(&self, socket: impl AsFd) {
+        let socket = socket.as_fd();
+        let own = Self::of(socket);
+        let differs = |wanted: Option<usize>, own: Option<usize>| wanted.filter(|_| wanted != own);
+        if let Some(on) = self.keep_alive.filter(|_| self.keep_alive != own.keep_alive) {
+            let _ = sockopt::set_socket_keepalive(socket, on);
+        }
+        if let Some(time) = self.idle.filter(|_| self.idle != own.idle) {
+            let _ = sockopt::set_tcp_keepidle(socket, time);
+        }
+        if let Some(time) = self.interval.filter(|_| self.interval != own.interval) {
+            let _ = sockopt::set_tcp_keepintvl(socket, time);
+        }
+        if let Some(count) = self.count.filter(|_| self.count != own.count) {
+            let _ = sockopt::set_tcp_keepcnt(socket, count);
+        }
+        // Linux tells the double of what it is asked for.
+        let half = |bytes: usize| {
+            if cfg!(target_os = "linux") {
+                bytes / 2
+            } else {
+                bytes
+            }
+        };
+        if let Some(bytes) = differs(self.receive_buffer, own.receive_buffer) {
+            let _ = sockopt::set_socket_recv_buffer_size(socket, half(bytes));
+        }
+        if let Some(bytes) = differs(self.send_buffer, own.send_buffer) {
+            let _ = sockopt::set_socket_send_buffer_size(socket, half(bytes));
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use rustix::io::{Errno, Result};
 use rustix::net::SendFlags;
 
 use crate::enforcer::{ConnectPermit, Step};
+use crate::proxy::Hop;
 
 /// The state of a TCP connection that has begun.
 pub(crate) enum Begun {
@@ -21,9 +22,22 @@ pub(crate) enum Begun {
 /// A TCP connection that was permitted, has begun, and is not there yet.
 pub(crate) struct UnderWay(SocketAddr);
 
-/// Begins a TCP connection.
+/// Begins a TCP connection to the address that the permit is for, directly.
 pub(crate) fn begin(socket: impl AsFd, permit: ConnectPermit) -> Result<Begun> {
+    // Whatever leads through the operator's proxy is not gone to without (PX-1): a mistake of ours, which connects nothing.
+    if permit.proxy().is_some() {
+        return Err(Errno::ACCESS);
+    }
     let remote = address(permit, Step::ConnectStream)?;
+    begin_to(socket, remote)
+}
+
+/// Begins a TCP connection to the operator's proxy, because of a permit that leads through it.
+pub(crate) fn begin_to_proxy(socket: impl AsFd, hop: Hop) -> Result<Begun> {
+    begin_to(socket, hop.address())
+}
+
+fn begin_to(socket: impl AsFd, remote: SocketAddr) -> Result<Begun> {
     match connect(socket, remote) {
         Ok(()) => Ok(Begun::Established),
         // Interrupted or not, it goes on by itself.

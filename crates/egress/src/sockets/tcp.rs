@@ -10,6 +10,9 @@
 //! call gets; nothing awaits in between. A connection is judged when it is first polled, which is when it begins. One
 //! that a new deny list has overtaken is closed as soon as it is registered (DL-9). There is no way to accept: a socket that listens never comes into being (HL-2).
 //!
+//! Where the permit leads through the operator's [proxy](crate::proxy) that is asked for the connection, and the socket to it
+//! takes the place of the guest's.
+//!
 //! An address that WASI calls an invalid argument is refused as one before it is judged; multicast and broadcast
 //! addresses are judged first, so that the refusal is told (HL-5).
 
@@ -17,17 +20,20 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use outport_policy::{Attempt, Endpoint, Layer, Transport};
 use rustix::io::Errno;
 use rustix::net::sockopt;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use wasmtime_wasi::sockets::ErrorCode;
 
 use super::connection::{Connection, Receiving, Sending};
 use super::family::Family;
-use super::options::Options;
+use super::options::{Carried, Options};
 use super::slot::SocketSlot;
 use super::system::{Begun, UnderWay};
 use super::{NotCreated, address, local_address, permitted, system};
@@ -35,6 +41,7 @@ use crate::audit::code_of;
 use crate::denied::Denied;
 use crate::enforcer::{ConnectPermit, Enforcer};
 use crate::followed::{self, Followed};
+use crate::proxy::{Trouble, Tunnel};
 
 /// A TCP socket.
 pub(crate) struct TcpSocket {
@@ -71,7 +78,7 @@ enum Bind {
 }
 
 struct Connecting {
-    connection: Connection,
+    slot: Arc<SocketSlot>,
     bind: Bind,
     remote: SocketAddr,
     progress: Progress,
@@ -80,9 +87,25 @@ struct Connecting {
 
 enum Progress {
     /// Neither judged nor begun.
-    Waiting,
+    Waiting(OwnedFd),
     /// Judged, and begun.
-    Begun(UnderWay),
+    Begun(Connection, UnderWay),
+    /// Judged, and the operator's proxy is asked for it.
+    Asked(Asking),
+    /// There.
+    Established(Connection),
+    /// Neither, any more.
+    Failed,
+}
+
+/// A connection that a proxy is asked for. That goes on whether or not the guest looks, as a connection does that the
+/// system makes; and it ends with the socket.
+struct Asking(JoinHandle<Result<Arc<OwnedFd>, Trouble>>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl TcpSocket {
@@ -147,10 +170,10 @@ impl TcpSocket {
         }
         self.state = match self.take_state() {
             State::Fresh { socket, bind } => State::Connecting(Connecting {
-                connection: Connection::new(socket, self.slot.clone()),
+                slot: self.slot.clone(),
                 bind,
                 remote,
-                progress: Progress::Waiting,
+                progress: Progress::Waiting(socket),
                 followed: None,
             }),
             other => other,
@@ -230,13 +253,22 @@ impl TcpSocket {
                 socket,
                 bind: Bind::Done,
             } => local_address(socket),
-            State::Connected { connection, .. } => local_address(connection),
+            State::Connected { connection, .. } => {
+                let local = local_address(connection)?;
+                // A proxy may be reached by the other family. The port is the socket's; an address of this family it has
+                // none, and WASI knows sockets of one family alone.
+                Ok(if Family::of(local) == self.family {
+                    local
+                } else {
+                    SocketAddr::new(self.family.unspecified().ip(), local.port())
+                })
+            }
             State::Closed(error) => Err(*error),
             State::Fresh { .. } | State::Connecting(_) => Err(ErrorCode::InvalidState),
         }
     }
 
-    /// The address that the socket is connected to. The system forgets it when the peer resets the connection; the
+    /// The address that the socket is connected to: the one that was judged, also where the way there leads through a proxy. The system forgets it when the peer resets the connection; the
     /// guest, who is connected until it hears of that, is told all the same. (A C library that asks then takes any
     /// error for a mistake of its own, and aborts.)
     pub(crate) fn remote_address(&self) -> Result<SocketAddr, ErrorCode> {
@@ -253,13 +285,17 @@ impl TcpSocket {
 
     /// The options of the system's socket.
     pub(crate) fn options(&self) -> Result<Options<'_>, ErrorCode> {
-        let socket = match &self.state {
-            State::Fresh { socket, .. } => socket.as_fd(),
-            State::Connected { connection, .. } => connection.as_fd(),
+        let (socket, family) = match &self.state {
+            State::Fresh { socket, .. } => (socket.as_fd(), self.family),
+            // To a proxy it may be one of the other family.
+            State::Connected { connection, .. } => {
+                let family = local_address(connection).map_or(self.family, Family::of);
+                (connection.as_fd(), family)
+            }
             State::Connecting(_) => return Err(ErrorCode::InvalidState),
             State::Closed(error) => return Err(*error),
         };
-        Ok(Options::new(socket, self.family))
+        Ok(Options::new(socket, family))
     }
 
     /// Takes note of how many connections may wait to be accepted, which none ever does.
@@ -280,53 +316,94 @@ impl TcpSocket {
 
 impl Connecting {
     fn poll(&mut self, cx: &mut Context<'_>, family: Family) -> Poll<Result<(), ErrorCode>> {
-        let under_way = match &self.progress {
-            Progress::Begun(under_way) => under_way,
-            // Judged here and not in `start_connect`: a guest of 0.2 may let any time pass between the two.
-            Progress::Waiting => {
-                return match self.begin(family)? {
-                    Ok(Begun::Established) => Poll::Ready(Ok(())),
-                    Ok(Begun::UnderWay(under_way)) => {
-                        self.progress = Progress::Begun(under_way);
-                        self.poll(cx, family)
+        // Judged here and not in `start_connect`: a guest of 0.2 may let any time pass between the two.
+        if let Progress::Waiting(_) = self.progress {
+            self.begin(family)?;
+        }
+        let connection = match &mut self.progress {
+            Progress::Begun(connection, under_way) => {
+                let connected = ready!(poll_under_way(cx, connection, under_way));
+                match std::mem::replace(&mut self.progress, Progress::Failed) {
+                    Progress::Begun(connection, _) => {
+                        connected.map_err(|error| self.failed(error, None))?;
+                        connection
                     }
-                    Err(errno) => Poll::Ready(Err(self.failed(errno.into()))),
-                };
+                    _ => return Poll::Ready(Err(ErrorCode::Other)),
+                }
             }
+            Progress::Asked(asking) => {
+                let opened = ready!(Pin::new(&mut asking.0).poll(cx));
+                self.progress = Progress::Failed;
+                // One that was given up has nobody who asks.
+                let opened = opened.unwrap_or(Err(Trouble::Closed));
+                let opened =
+                    opened.map_err(|trouble| self.failed(trouble.errno().into(), Some(trouble.said())));
+                Connection::new(opened?, self.slot.clone())
+            }
+            Progress::Established(_) => return Poll::Ready(Ok(())),
+            Progress::Waiting(_) | Progress::Failed => return Poll::Ready(Err(ErrorCode::Other)),
         };
-        // A connection on loopback is there by now.
-        let ask = || match under_way.ask(&self.connection) {
-            Ok(()) | Err(Errno::ISCONN) => Ok(()),
-            Err(Errno::ALREADY | Errno::INPROGRESS | Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(errno) => Err(errno.into()),
-        };
-        let connected = self.connection.poll_connect(cx, ask).map_err(ErrorCode::from);
-        connected.map_err(|error| self.failed(error))
+        self.progress = Progress::Established(connection);
+        Poll::Ready(Ok(()))
     }
 
-    /// Judges the connection and begins it. What the system says to that is inside; outside, that it is refused.
-    fn begin(&mut self, family: Family) -> Result<rustix::io::Result<Begun>, ErrorCode> {
-        let enforcer = self.connection.slot().enforcer();
+    /// Judges the connection and begins it.
+    fn begin(&mut self, family: Family) -> Result<(), ErrorCode> {
+        let Progress::Waiting(socket) = std::mem::replace(&mut self.progress, Progress::Failed) else {
+            return Err(ErrorCode::InvalidState);
+        };
+        let enforcer = self.slot.enforcer();
         let permit = permitted(authorize(enforcer, self.remote, self.bind, family))?;
         // Before the call, so that a connection that fails at once has an outcome, too.
         let (attempt, point) = (attempt_to(self.remote), enforcer.trace().get());
         self.followed = Followed::begin_connection(enforcer, permit.decision(), &attempt, &point);
-        Ok(system::begin(&self.connection, permit))
+        if permit.proxy().is_some() {
+            return self.ask(&socket, permit);
+        }
+        let begun = system::begin(&socket, permit).map_err(|errno| self.failed(errno.into(), None))?;
+        let connection = Connection::new(socket, self.slot.clone());
+        self.progress = match begun {
+            Begun::Established => Progress::Established(connection),
+            Begun::UnderWay(under_way) => Progress::Begun(connection, under_way),
+        };
+        Ok(())
+    }
+
+    /// Asks the proxy that `permit` leads through. Its socket takes the place of the guest's: that may be of another family,
+    /// and there are never two.
+    fn ask(&mut self, socket: &OwnedFd, permit: ConnectPermit) -> Result<(), ErrorCode> {
+        followed::note_proxy(self.followed.as_ref(), &permit);
+        let component = self.slot.enforcer().component();
+        let tunnel = Tunnel::new(component, permit, Carried::of(socket.as_fd()))
+            .map_err(|trouble| self.failed(trouble.errno().into(), Some(trouble.said())))?;
+        let Ok(runtime) = Handle::try_current() else {
+            return Err(self.failed(ErrorCode::Other, Some("guests run on a tokio runtime".to_owned())));
+        };
+        self.progress = Progress::Asked(Asking(runtime.spawn(tunnel.open())));
+        Ok(())
     }
 
     /// Tells that what was permitted has failed.
-    fn failed(&self, error: ErrorCode) -> ErrorCode {
-        let enforcer = self.connection.slot().enforcer();
+    fn failed(&self, error: ErrorCode, said: Option<String>) -> ErrorCode {
         let attempt = attempt_to(self.remote);
-        followed::failed(enforcer, self.followed.as_ref(), &attempt, &code_of(&error));
+        let told = (code_of(&error), said);
+        followed::failed_saying(
+            self.slot.enforcer(),
+            self.followed.as_ref(),
+            &attempt,
+            (&told.0, told.1),
+        );
         error
     }
 
     fn established(self) -> State {
         let remote = self.remote;
+        let Progress::Established(connection) = self.progress else {
+            return State::Closed(ErrorCode::Other);
+        };
         // It is registered before anybody can send on it: what a new deny list has forbidden since the decision is
         // closed by that (DL-9).
-        let connection = Arc::new(self.connection);
+        let connection = Arc::new(connection);
         connection
             .slot()
             .connected(connection.socket(), remote, self.followed.as_ref());
@@ -342,6 +419,20 @@ impl Connecting {
             sending: Some(sending),
         }
     }
+}
+
+fn poll_under_way(
+    cx: &mut Context<'_>,
+    connection: &Connection,
+    under_way: &UnderWay,
+) -> Poll<Result<(), ErrorCode>> {
+    // A connection on loopback is there by now.
+    let ask = || match under_way.ask(connection) {
+        Ok(()) | Err(Errno::ISCONN) => Ok(()),
+        Err(Errno::ALREADY | Errno::INPROGRESS | Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(errno) => Err(errno.into()),
+    };
+    connection.poll_connect(cx, ask).map_err(ErrorCode::from)
 }
 
 fn authorize(

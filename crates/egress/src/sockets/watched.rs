@@ -41,11 +41,11 @@ pub(super) enum Direction {
 }
 
 impl Watched {
-    pub(super) fn new(socket: OwnedFd) -> Self {
+    pub(super) fn new(socket: impl Into<Arc<OwnedFd>>) -> Self {
         Self {
             watched: OnceLock::new(),
             registering: Mutex::new(()),
-            socket: Arc::new(socket),
+            socket: socket.into(),
         }
     }
 

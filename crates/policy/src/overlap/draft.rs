@@ -6,8 +6,8 @@ use super::cut::KeptOutBy;
 use super::rules::{Readings, Rule};
 use crate::special_purpose::private_networks;
 use crate::{
-    BlockedNetwork, Entry, EntryScheme, Host, HostPattern, Hosts, Limit, Name, Operator, PortRange, PortSet,
-    Protocol, Protocols, Reason, Region, RuntimeLimits, Scheme,
+    BlockedNetwork, EgressProxy, Entry, EntryScheme, Host, HostPattern, Hosts, Limit, Name, Operator,
+    PortRange, PortSet, Protocol, Protocols, Reason, Region, RuntimeLimits, Scheme,
 };
 
 /// The list of what is kept out, while it is gathered.
@@ -41,7 +41,10 @@ impl<'p> Draft<'p> {
 
     pub(super) fn limits(&mut self, operator: &Operator) {
         self.hard_limits();
-        self.runtime_limits(&operator.limits);
+        if let Some(proxy) = &operator.egress_proxy {
+            self.egress_proxy(proxy);
+        }
+        self.runtime_limits(&operator.limits, operator.egress_proxy.is_some());
     }
 
     fn entry(&mut self, entry: &'p Entry) {
@@ -112,12 +115,34 @@ impl<'p> Draft<'p> {
         }
     }
 
-    fn runtime_limits(&mut self, limits: &RuntimeLimits) {
+    /// The proxy itself (PX-2): at its addresses, on its machine's loopback, and for requests by its name.
+    fn egress_proxy(&mut self, proxy: &EgressProxy) {
+        self.owners.push(KeptOutBy::Limit(Reason::HardEgressProxy));
+        let one = |port| PortRange::new(port, port).into_iter().collect::<PortSet>();
+        for endpoint in proxy.endpoints() {
+            let host = HostPattern::Network(endpoint.address.ip().into());
+            self.rule(&Protocols::all(), host, one(endpoint.port), Readings::All);
+        }
+        for port in proxy.local_ports() {
+            for net in LOOPBACK.map(parse) {
+                let host = HostPattern::Network(net);
+                self.rule(&Protocols::all(), host, one(*port), Readings::All);
+            }
+        }
+        for (host, port) in proxy.named() {
+            if let Host::Name(name) = host {
+                let host = HostPattern::Name(name.clone());
+                self.rule(&Protocols::urls(), host, one(*port), Readings::Itself);
+            }
+        }
+    }
+
+    fn runtime_limits(&mut self, limits: &RuntimeLimits, proxied: bool) {
         let privileged: PortSet = PortRange::new(1, 1023).into_iter().collect();
         let shut = privileged.difference(&limits.loopback_ports);
         if !shut.is_empty() {
             self.owners.push(KeptOutBy::Limit(Reason::RuntimeLoopbackPort));
-            for net in ["127.0.0.0/8", "0.0.0.0/8", "::1/128", "::/128"].map(parse) {
+            for net in LOOPBACK.map(parse) {
                 self.rule(
                     &Protocols::all(),
                     HostPattern::Network(net),
@@ -126,8 +151,13 @@ impl<'p> Draft<'p> {
                 );
             }
         }
-        if limits.udp == Limit::Holds {
-            self.owners.push(KeptOutBy::Limit(Reason::RuntimeUdp));
+        if proxied || limits.udp == Limit::Holds {
+            let reason = if proxied {
+                Reason::RuntimeUdpProxied
+            } else {
+                Reason::RuntimeUdp
+            };
+            self.owners.push(KeptOutBy::Limit(reason));
             self.rule(
                 &Protocols::udp(),
                 HostPattern::Any,
@@ -169,6 +199,9 @@ impl<'p> Draft<'p> {
         });
     }
 }
+
+/// What counts as loopback for judging (HL-6).
+const LOOPBACK: [&str; 4] = ["127.0.0.0/8", "0.0.0.0/8", "::1/128", "::/128"];
 
 /// The components of the app that an entry of the deny list keeps out on every port and under either scheme of
 /// requests, since these lead nowhere else (AL-10): those that it names, or all if it covers every host on

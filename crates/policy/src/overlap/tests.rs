@@ -719,6 +719,29 @@ fn limits() -> impl Strategy<Value = RuntimeLimits> {
     })
 }
 
+fn egress_proxy() -> impl Strategy<Value = EgressProxy> {
+    let host = prop_oneof![
+        select(vec![
+            "a.example",
+            "localhost",
+            "host.example",
+            "10.0.0.5",
+            "127.0.0.1",
+            "[::1]",
+            "[2001:db8::1]"
+        ]),
+        select(vec!["[64:ff9b::10.0.0.5]", "192.0.2.1"]),
+    ];
+    let port = select(vec![80, 443, 1024, 65535]);
+    (host, port, any::<bool>()).prop_map(|(host, port, is_here)| {
+        let mut proxy = EgressProxy::new([(Host::parse(host).unwrap(), port)]);
+        if is_here {
+            proxy.is_local(port);
+        }
+        proxy
+    })
+}
+
 fn blocked() -> impl Strategy<Value = Vec<&'static str>> {
     proptest::collection::vec(
         select(vec!["10.0.0.0/8", "private", "2001:db8::/32", "::1", "192.0.2.1"]),
@@ -824,10 +847,12 @@ proptest! {
         deny in proptest::collection::vec(entry_text(&PATTERNS), 0..4),
         block in blocked(),
         limits in limits(),
+        egress_proxy in proptest::option::weighted(0.3, egress_proxy()),
         destinations in proptest::collection::vec(destination(), 24),
     ) {
         let deny: Vec<&str> = deny.iter().map(String::as_str).collect();
-        let operator = Arc::new(operator(&deny, &block, limits));
+        let operator = Operator { egress_proxy, ..operator(&deny, &block, limits) };
+        let operator = Arc::new(operator);
         let allow = entry(&allow);
         let policy = Policy::new("web", Arc::new(AllowList::compile(vec![allow.clone()])), Arc::clone(&operator));
         let kept_out = KeptOut::of(&operator);

@@ -1,6 +1,7 @@
 //! Layer 1, the hard limits: what no guest does and no address that it reaches, whatever anybody configured (HL).
 //!
-//! They consult the instance's [peers](crate::Peers) and nothing else; an address is judged with what it embeds.
+//! They consult the instance's [peers](crate::Peers), and where the operator has an [egress proxy](crate::EgressProxy)
+//! that; an address is judged with what it embeds.
 
 use std::net::SocketAddr;
 
@@ -19,7 +20,7 @@ impl Policy {
             Attempt::Connect { remote, .. }
             | Attempt::Send { remote }
             | Attempt::Dial { remote, .. }
-            | Attempt::Receive { peer: remote } => unreachable_remote(remote),
+            | Attempt::Receive { peer: remote } => self.unreachable_remote(remote),
             // It has no port yet, and an unspecified address reads as loopback, of which the guard has its say
             // (DNS-9).
             Attempt::Answer { address, .. } => address.reads_as_multicast().then_some(Reason::HardMulticast),
@@ -31,34 +32,46 @@ impl Policy {
                 host: Host::Address(address),
                 port,
                 ..
-            } => unreachable_remote(Endpoint::new(*address, port)),
+            } => self.unreachable_remote(Endpoint::new(*address, port)),
             Attempt::Request { port: 0, .. } => Some(Reason::HardPortZero),
+            Attempt::Request {
+                host: Host::Name(name),
+                port,
+                ..
+            } => {
+                let proxy = self.operator.egress_proxy.as_ref();
+                proxy
+                    .filter(|proxy| proxy.is_called(name, port))
+                    .map(|_| Reason::HardEgressProxy)
+            }
             Attempt::Tls {
                 server: Host::Address(address),
                 ..
             } => unreachable_address(*address),
-            Attempt::Request { .. }
-            | Attempt::Tls { .. }
+            Attempt::Tls { .. }
             | Attempt::CreateSocket { .. }
             | Attempt::Lookup { .. }
             | Attempt::Open { .. } => None,
         };
         reason.map(Denial::new)
     }
+
+    /// The reason why no guest reaches `remote`, if it is such an address (HL-5, HL-6, PX-2).
+    fn unreachable_remote(&self, remote: Endpoint) -> Option<Reason> {
+        if remote.port == 0 {
+            return Some(Reason::HardPortZero);
+        }
+        let proxy = self.operator.egress_proxy.as_ref();
+        if proxy.is_some_and(|proxy| proxy.is_at(remote)) {
+            return Some(Reason::HardEgressProxy);
+        }
+        unreachable_address(remote.address)
+    }
 }
 
 /// True if the guest chose a local address or port: only what the system would choose itself is permitted (HL-3).
 fn chosen_local(local: SocketAddr) -> bool {
     !local.ip().is_unspecified() || local.port() != 0
-}
-
-/// The reason why no guest reaches `remote`, if it is such an address (HL-5, HL-6).
-fn unreachable_remote(remote: Endpoint) -> Option<Reason> {
-    if remote.port == 0 {
-        Some(Reason::HardPortZero)
-    } else {
-        unreachable_address(remote.address)
-    }
 }
 
 fn unreachable_address(address: Address) -> Option<Reason> {

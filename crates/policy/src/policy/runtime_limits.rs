@@ -72,8 +72,25 @@ impl Policy {
     }
 
     fn shut_transport(&self, transport: Transport) -> Option<Denial<'_>> {
-        let shut = transport == Transport::Udp && self.operator.limits.udp == Limit::Holds;
+        if transport != Transport::Udp {
+            return None;
+        }
+        // First, since lifting the limit on UDP alone would change nothing.
+        if self.operator.egress_proxy.is_some() {
+            return Some(Denial::new(Reason::RuntimeUdpProxied).lifted_by("--egress-proxy none"));
+        }
+        self.shut_udp()
+    }
+
+    fn shut_udp(&self) -> Option<Denial<'_>> {
+        let shut = self.operator.limits.udp == Limit::Holds;
         shut.then(|| Denial::new(Reason::RuntimeUdp).lifted_by("--allow-udp"))
+    }
+
+    /// The limit on UDP behind an egress proxy, which holds by itself.
+    pub(super) fn shut_udp_behind_proxy(&self, attempt: &Attempt<'_>) -> Option<Denial<'_>> {
+        let proxied = self.shut_transport_of(attempt)?.reason() == Reason::RuntimeUdpProxied;
+        proxied.then(|| self.shut_udp()).flatten()
     }
 
     fn shut_remote(&self, remote: Endpoint) -> Option<Denial<'_>> {

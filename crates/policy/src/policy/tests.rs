@@ -14,6 +14,7 @@ use crate::{
 
 mod allow_list;
 mod deny_list;
+mod egress_proxy;
 mod hard;
 mod lookups;
 mod property;

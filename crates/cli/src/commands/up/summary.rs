@@ -215,6 +215,14 @@ impl Summary<'_> {
             ("denies", denied),
             ("refuses", refused.unwrap_or_default()),
             ("lifts the limit on", lifted.join(", ")),
+            (
+                "sends connections through",
+                self.settings
+                    .egress_proxies
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+            ),
         ];
         lines
             .into_iter()
