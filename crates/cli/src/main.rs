@@ -46,6 +46,7 @@ mod reach;
 mod reference_options;
 mod reload;
 mod replacement;
+mod server_tls;
 mod service;
 mod signals;
 mod spin_environment;

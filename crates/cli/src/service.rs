@@ -6,12 +6,18 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, FromArgMatches};
+use outport_check::{Diagnostic, Severity};
 use outport_runtime::descriptors;
+use outport_runtime::guest_env::Directory;
 use outport_runtime::http::{Listeners, Router, Server, ServerLimits};
 use tokio::time::timeout;
 
 use crate::failure::Failure;
+use crate::files::Files;
 use crate::limit_options::ServerLimitOptions;
+use crate::network::Network;
+use crate::operator_options::OperatorSettings;
+use crate::server_tls::{ServedTls, ServerTlsOptions};
 use crate::signals::StopSignals;
 use crate::spin_environment;
 use crate::terminal::Terminal;
@@ -25,7 +31,51 @@ pub(crate) struct ServiceOptions {
     listen: Option<SocketAddr>,
 
     #[command(flatten)]
+    tls: ServerTlsOptions,
+
+    #[command(flatten)]
     pub(crate) limits: ServerLimitOptions,
+}
+
+/// The place where clients will be served.
+pub(crate) struct Place {
+    listeners: Listeners,
+    tls: Option<ServedTls>,
+}
+
+impl Place {
+    /// The URL of everything that is served there: `https://127.0.0.1:3000`.
+    pub(crate) fn url(&self) -> String {
+        let Self { listeners, .. } = self;
+        format!("{}://{}", listeners.scheme(), listeners.address())
+    }
+
+    /// What is odd about it, where guests have `directories`.
+    pub(crate) fn remarks(&self, directories: &[Directory]) -> Vec<Diagnostic> {
+        let tls = self.tls.as_ref();
+        tls.map_or_else(Vec::new, |tls| tls.remarks(directories))
+    }
+
+    /// Tells what is odd about it.
+    ///
+    /// # Errors
+    ///
+    /// There are warnings, and the operator wants none.
+    pub(crate) fn review(
+        &self,
+        directories: &[Directory],
+        settings: &OperatorSettings,
+        terminal: Terminal,
+    ) -> Result<(), Failure> {
+        let remarks = self.remarks(directories);
+        terminal.show_all(&remarks, &Files::default());
+        let warnings = remarks.iter();
+        settings.refuse_warnings(
+            warnings
+                .filter(|remark| remark.severity == Severity::Warning)
+                .count(),
+        )
+    }
 }
 
 impl ServiceOptions {
@@ -38,26 +88,36 @@ impl ServiceOptions {
     }
 
     /// Takes the address, so that nobody else does while the rest is made ready.
-    pub(crate) fn bind(&self) -> Result<Listeners, Failure> {
-        spin_environment::refuse_tls()?;
+    pub(crate) fn bind(&self) -> Result<Place, Failure> {
+        let tls = self.tls.read()?;
         let listen = match self.listen {
             Some(listen) => listen,
             None => spin_environment::read("SPIN_HTTP_LISTEN_ADDR", address)?.unwrap_or(DEFAULT),
         };
-        Ok(Listeners::bind(listen, self.limits.workers())?)
+        let listeners = Listeners::bind(listen, self.limits.workers())?;
+        let listeners = match &tls {
+            Some(tls) => listeners.with_tls(tls.tls()),
+            None => listeners,
+        };
+        Ok(Place { listeners, tls })
     }
 
     /// Starts to serve, and says so.
     pub(crate) fn start(
         &self,
         router: impl Into<Arc<Router>>,
-        listeners: Listeners,
+        place: Place,
+        network: &Network,
         terminal: Terminal,
     ) -> Result<Server, Failure> {
-        let address = listeners.address();
+        let url = place.url();
         let limits = self.limits_of_clients();
-        let server = Server::start(router, listeners, limits)?;
-        terminal.insist(&format!("Serving http://{address}"));
+        let server = Server::start(router, place.listeners, limits)?;
+        if let Some(tls) = place.tls {
+            let watch = tls.watch(&network.telemetry().meter(), terminal)?;
+            network.reload().tell(watch);
+        }
+        terminal.insist(&format!("Serving {url}"));
         Ok(server)
     }
 

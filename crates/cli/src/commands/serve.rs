@@ -56,9 +56,10 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         .lines()
         .for_each(|(label, leads_to)| terminal.say(&format!("{label}: {leads_to}")));
 
-    let listeners = options.service.bind()?;
+    let place = options.service.bind()?;
     let stores = state.directories()?;
     let directories = options.author.directories()?;
+    place.review(directories.list(), &startup.settings, terminal)?;
     let instances = options.service.limits.instances();
     let inside = startup.enter_sandbox(Needs {
         directories: directories.list(),
@@ -103,7 +104,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     ready.run(directories.list(), async |mut signals, network| {
         state.fill(&platform).await?;
         let router = network.telemetry().observe(router(component, instances));
-        let server = options.service.start(router, listeners, terminal)?;
+        let server = options.service.start(router, place, network, terminal)?;
         network.telemetry().readiness().listening();
         let status = until_stopped(&server, &mut signals).await;
         Ok(status.max(finish(server, signals, terminal).await))

@@ -19,7 +19,7 @@ use outport_runtime::app::{App, AppBuilder, FetchedCode, OutputLines};
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::engine::Allocation;
 use outport_runtime::guest_env::{Access, Directory};
-use outport_runtime::http::{Listeners, Router};
+use outport_runtime::http::Router;
 use outport_runtime::memory_ceiling::MemoryCeiling;
 use outport_runtime::stdio::WhenFull;
 use outport_runtime::triggers::Brokers;
@@ -36,7 +36,7 @@ use crate::files::Files;
 use crate::limit_options::LimitOptions;
 use crate::network::Network;
 use crate::operator_options::OperatorOptions;
-use crate::service::{ServiceOptions, finish, until_stopped};
+use crate::service::{Place, ServiceOptions, finish, until_stopped};
 use crate::signals::StopSignals;
 use crate::startup::{Needs, Ready, Startup};
 use crate::state_options::InitialState;
@@ -92,18 +92,19 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let stores = state.directories()?;
     // Before the kernel's sandbox closes, and before guests are there.
     let fetched = options.fetch(&written.manifest, &app_options, &mut startup)?;
-    let listeners = if options.serves_http(&written.manifest) {
+    let place = if options.serves_http(&written.manifest) {
         Some(options.service.bind()?)
     } else {
         None
     };
+    remarks.extend(place.iter().flat_map(|place| place.remarks(&[])));
     let ready = startup
         .enter_sandbox(Needs {
             directories: &options.copies(&written.manifest),
             stores: &stores,
-            serves: listeners.is_some(),
+            serves: place.is_some(),
             app: Some(&written.manifest.application.name.value),
-            allocation: if listeners.is_some() || options.waits_for_events(&written.manifest) {
+            allocation: if place.is_some() || options.waits_for_events(&written.manifest) {
                 Allocation::Pool {
                     instances: options.service.limits.instances(),
                 }
@@ -125,7 +126,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         state: &state,
         remarks: &remarks,
         app: &app,
-        address: listeners.as_ref().map(Listeners::address),
+        served_at: place.as_ref().map(Place::url),
         wanted: &|id| options.wants(id),
     };
     summary.show(files, terminal);
@@ -133,7 +134,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     // Files of the app are the guests' to read.
     ready.run(&[], async |signals, network| {
         state.fill(&platform).await?;
-        options.run(app, listeners, (signals, network), terminal).await
+        options.run(app, place, (signals, network), terminal).await
     })
 }
 
@@ -369,12 +370,12 @@ impl Options {
     async fn run(
         &self,
         app: App,
-        listeners: Option<Listeners>,
+        place: Option<Place>,
         (mut signals, network): (StopSignals, &Network),
         terminal: Terminal,
     ) -> Result<i32, Failure> {
         let (_files, telemetry) = (app.files, network.telemetry());
-        if listeners.is_none() && app.listeners.is_empty() {
+        if place.is_none() && app.listeners.is_empty() {
             telemetry.readiness().listening();
             let status = tokio::select! {
                 biased;
@@ -391,9 +392,9 @@ impl Options {
             .with_event_components(handled);
         let router = Arc::new(telemetry.observe(router));
         router.answer_calls_from(&app.gates);
-        let serves = listeners.is_some();
-        let server = match listeners {
-            Some(listeners) => self.service.start(router, listeners, terminal)?,
+        let serves = place.is_some();
+        let server = match place {
+            Some(place) => self.service.start(router, place, network, terminal)?,
             None => self.service.start_for_events(router)?,
         };
         app.listeners

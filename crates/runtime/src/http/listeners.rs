@@ -1,16 +1,20 @@
 //! The sockets that the workers accept connections from: one a worker, all on the same address, so that the
-//! kernel spreads connections and no thread hands them on.
+//! kernel spreads connections and no thread hands them on. What they speak, HTTP or HTTPS, is told with them.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
+use http::uri::Scheme;
 use socket2::{Domain, Protocol, Socket, Type};
+
+use super::tls::ServerTls;
 
 /// Listening sockets of one address.
 #[derive(Debug)]
 pub struct Listeners {
     address: SocketAddr,
     sockets: Vec<TcpListener>,
+    tls: Option<ServerTls>,
 }
 
 /// Nobody can be listened to at an address.
@@ -61,7 +65,27 @@ impl Listeners {
         let address = sockets[0]
             .local_addr()
             .map_err(|source| ListenError::Other { address, source })?;
-        Ok(Self { address, sockets })
+        Ok(Self {
+            address,
+            sockets,
+            tls: None,
+        })
+    }
+
+    /// The same, on which HTTPS is spoken, and no HTTP.
+    pub fn with_tls(self, tls: ServerTls) -> Self {
+        Self {
+            tls: Some(tls),
+            ..self
+        }
+    }
+
+    /// `https` where TLS is spoken, else `http`.
+    pub fn scheme(&self) -> Scheme {
+        match self.tls {
+            Some(_) => Scheme::HTTPS,
+            None => Scheme::HTTP,
+        }
     }
 
     /// The address that the sockets listen on, with the port that was taken.
@@ -69,8 +93,8 @@ impl Listeners {
         self.address
     }
 
-    pub(super) fn into_sockets(self) -> Vec<TcpListener> {
-        self.sockets
+    pub(super) fn into_parts(self) -> (Vec<TcpListener>, Option<ServerTls>) {
+        (self.sockets, self.tls)
     }
 }
 
@@ -142,7 +166,7 @@ mod tests {
         let listeners = Listeners::bind(ANY_PORT, 3).unwrap();
         let address = listeners.address();
         assert_ne!(address.port(), 0);
-        let sockets = listeners.into_sockets();
+        let (sockets, _) = listeners.into_parts();
         assert_eq!(sockets.len(), 3);
         assert!(
             sockets

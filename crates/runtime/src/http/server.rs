@@ -26,6 +26,7 @@ use super::leaving::Leaving;
 use super::listeners::Listeners;
 use super::occasional::Occasional;
 use super::router::Router;
+use super::tls::{Handshakes, ServerTls, Turns};
 use crate::descriptors;
 use crate::triggers::{CLOSE_TIME, Listener, Place, Workers};
 
@@ -33,7 +34,7 @@ use crate::triggers::{CLOSE_TIME, Listener, Place, Workers};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerLimits {
-    /// Time for a client to send the headers of a request. Default 10 s.
+    /// Time for a client to send the headers of a request, and before them to agree on TLS. Default 10 s.
     pub header_timeout: Duration,
     /// Time for a client to go on: to send more of a request's body, to read more of a response, or with a connection
     /// of HTTP/2 on which nothing is under way. Default 60 s.
@@ -117,8 +118,9 @@ impl Server {
         listeners: Listeners,
         limits: ServerLimits,
     ) -> Result<Self, ServeError> {
-        let sockets = listeners.into_sockets().into_iter().map(Some);
-        Self::start_with(router.into(), sockets.collect(), limits)
+        let (sockets, tls) = listeners.into_parts();
+        let sockets = sockets.into_iter().map(Some);
+        Self::start_with(router.into(), sockets.collect(), tls, limits)
     }
 
     /// Starts so many workers that have no clients, for [events](Server::listen) alone.
@@ -132,12 +134,13 @@ impl Server {
         limits: ServerLimits,
     ) -> Result<Self, ServeError> {
         let none = (0..workers.max(1)).map(|_| None);
-        Self::start_with(router.into(), none.collect(), limits)
+        Self::start_with(router.into(), none.collect(), None, limits)
     }
 
     fn start_with(
         router: Arc<Router>,
         sockets: Vec<Option<TcpListener>>,
+        tls: Option<ServerTls>,
         limits: ServerLimits,
     ) -> Result<Self, ServeError> {
         let (stop, stopping) = watch::channel(Phase::Serving);
@@ -160,6 +163,7 @@ impl Server {
             not_accepted: Occasional::default(),
             turned_away: Occasional::default(),
             counts: ConnectionCounts::of(router.meter()),
+            handshakes: tls.map(|tls| Arc::new(Handshakes::new(tls, limits.header_timeout, router.meter()))),
             listening: Leaving::new(),
             router,
         });
@@ -170,6 +174,7 @@ impl Server {
             let worker = Worker {
                 common: Arc::clone(&common),
                 stopping: stopping.clone(),
+                turns: Arc::new(Turns::new()),
             };
             let (alive, fail) = (alive.clone(), Arc::clone(&fail));
             threads.push(runtime.handle().clone());
@@ -248,6 +253,8 @@ struct Common {
     not_accepted: Occasional,
     turned_away: Occasional,
     counts: ConnectionCounts,
+    /// Where TLS is spoken.
+    handshakes: Option<Arc<Handshakes>>,
     /// What listens for events.
     listening: Leaving,
 }
@@ -255,6 +262,8 @@ struct Common {
 struct Worker {
     common: Arc<Common>,
     stopping: watch::Receiver<Phase>,
+    /// Of its handshakes.
+    turns: Arc<Turns>,
 }
 
 impl Worker {
@@ -314,6 +323,11 @@ impl Worker {
                 }),
                 _slot: slot,
                 leave: connections.notice(),
+                handshakes: self
+                    .common
+                    .handshakes
+                    .as_ref()
+                    .map(|handshakes| (Arc::clone(handshakes), Arc::clone(&self.turns))),
             };
             tokio::spawn(async move {
                 connection.serve(client).await;
@@ -360,6 +374,9 @@ impl Common {
         self.not_accepted.sum_up("cannot accept connections");
         self.turned_away
             .sum_up("connections were closed, of clients that had as many as one may have");
+        if let Some(handshakes) = &self.handshakes {
+            handshakes.sum_up();
+        }
         self.router.sum_up();
     }
 }
