@@ -11,6 +11,10 @@
 //! | to read on: of HTTP/1.1 a part of what was written, of HTTP/2 a part of a body ([`Streams`]) | `client_timeout` | the connection ends; of HTTP/2 the stream |
 //! | to have read the whole response | the longest time of a guest, and `client_timeout` | the same |
 //!
+//! When the server stops, a client may be about to send a request, and would not know whether it was taken if the
+//! connection were closed. So HTTP/1.1 answers what still comes with `Connection: close`, and closes a connection only when
+//! it was idle for [`linger`](super::ServerLimits::linger). HTTP/2 says by GOAWAY which requests it takes.
+//!
 //! What a connection may cost beside its requests, in bytes: of HTTP/1.1 [`MAX_HEADERS`] for headers, of which nothing
 //! is taken before it comes, and as much again for what is to be written; of HTTP/2 [`CONNECTION_WINDOW`] for bodies
 //! that nobody reads yet, [`MAX_HEADER_LIST`] for the headers of each of [`MAX_STREAMS`] requests, and [`SEND_BUFFER`]
@@ -24,6 +28,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -33,7 +38,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::client_body::{OutgoingBody, RequestBody, Seen};
-use super::client_socket::{ClientSocket, ResponseClock};
+use super::client_socket::{ClientSocket, ResponseClock, UnderWay};
 use super::clients::{Client, ConnectionSlot};
 use super::leaving::Leave;
 use super::router::Router;
@@ -72,7 +77,13 @@ impl Connection {
     /// Serves a connection until one side ends it, or until the server stops.
     pub(super) async fn serve(self, socket: TcpStream) {
         let address = self.shared.address;
-        let ended = match timeout(self.shared.times.header, first_words(&socket)).await {
+        let mut leave = self.leave.clone();
+        let first = tokio::select! {
+            biased;
+            first = timeout(self.shared.times.header, first_words(&socket)) => first,
+            () = leave.lingered() => return,
+        };
+        let ended = match first {
             Ok(Ok(Protocol::Http1)) => self.serve_http1(socket).await,
             Ok(Ok(Protocol::Http2)) => self.serve_http2(socket).await,
             // The client left, or had nothing to say.
@@ -88,13 +99,17 @@ impl Connection {
         let times = self.shared.times;
         let clock = Arc::new(ResponseClock::new(times.response));
         let socket = ClientSocket::new(socket, times.client, Arc::clone(&clock));
-        let shared = self.shared;
         let client_connection = ClientConnection::new();
-        let present = Arc::new((shared, client_connection.presence()));
+        let present = Arc::new(Present {
+            shared: self.shared,
+            presence: client_connection.presence(),
+            leave: self.leave.clone(),
+        });
+        let requests = Arc::clone(&clock);
         let answer = service_fn(move |request| {
-            clock.start();
+            let under_way = requests.start();
             client_connection.next_request();
-            answer(Arc::clone(&present), request, usize::MAX)
+            answer_http1(Arc::clone(&present), request, under_way)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -103,10 +118,14 @@ impl Connection {
             .max_header_size(MAX_HEADERS)
             .serve_connection(TokioIo::new(socket), answer);
         let mut connection = pin!(connection);
+        let idle = async {
+            let linger = self.leave.asked().await;
+            clock.idle_for(linger).await;
+        };
         tokio::select! {
             biased;
-            () = self.leave.asked() => connection.as_mut().graceful_shutdown(),
             ended = &mut connection => return ended,
+            () = idle => connection.as_mut().graceful_shutdown(),
         }
         connection.await
     }
@@ -116,9 +135,12 @@ impl Connection {
         let no_clock = Arc::new(ResponseClock::new(None));
         let socket = ClientSocket::new(socket, times.client, no_clock);
         let streams = Streams::new(times.client, times.response);
-        let shared = self.shared;
         let client_connection = ClientConnection::new();
-        let present = Arc::new((shared, client_connection.presence()));
+        let present = Arc::new(Present {
+            shared: self.shared,
+            presence: client_connection.presence(),
+            leave: self.leave.clone(),
+        });
         let answer = service_fn(move |request| answer(Arc::clone(&present), request, PART));
         let connection = http2::Builder::new(streams.clone())
             .timer(TokioTimer::new())
@@ -138,7 +160,7 @@ impl Connection {
         loop {
             tokio::select! {
                 biased;
-                () = self.leave.asked() => {
+                _ = self.leave.asked() => {
                     connection.as_mut().graceful_shutdown();
                     return connection.await;
                 }
@@ -160,12 +182,35 @@ impl Connection {
     }
 }
 
+/// The part of a connection that each of its requests needs.
+struct Present {
+    shared: Arc<ConnectionInner>,
+    presence: Presence,
+    leave: Leave,
+}
+
+/// Answers a request. Where the server stops it is the last one of its connection, and the client is told.
+async fn answer_http1(
+    present: Arc<Present>,
+    request: Request<Incoming>,
+    under_way: UnderWay,
+) -> Result<Response<OutgoingBody>, Infallible> {
+    let response = answer(Arc::clone(&present), request, usize::MAX).await?;
+    let mut response = response.map(|body| body.of_request(under_way));
+    if present.leave.is_asked() {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
 async fn answer(
-    present: Arc<(Arc<ConnectionInner>, Presence)>,
+    present: Arc<Present>,
     request: Request<Incoming>,
     part: usize,
 ) -> Result<Response<OutgoingBody>, Infallible> {
-    let (shared, presence) = &*present;
+    let Present { shared, presence, .. } = &*present;
     let request = request.map(|body| RequestBody::new(body, shared.times.client));
     let mut answer = pin!(
         shared
