@@ -36,6 +36,7 @@ use crate::client_tls::ClientTlsProfiles;
 use crate::files::{Files, unreadable};
 use crate::network::within_descriptors;
 use crate::operator_options::{OperatorOptions, OperatorSettings};
+use crate::service_manager::ServiceManager;
 use crate::telemetry::Telemetry;
 use crate::terminal::Terminal;
 
@@ -47,6 +48,7 @@ pub(crate) struct Reload {
     /// Whoever waits for signals to the last does not keep the log from ending.
     egress: WeakEgress,
     access_log: Weak<AccessLog>,
+    manager: ServiceManager,
     terminal: Terminal,
 }
 
@@ -66,6 +68,7 @@ impl Reload {
                 thread: None,
                 egress: egress.downgrade(),
                 access_log: telemetry.access_log(),
+                manager: telemetry.manager().clone(),
                 terminal,
             });
         };
@@ -77,6 +80,7 @@ impl Reload {
             fixed: Fixed::of(settings),
             egress: egress.clone(),
             counts: Counts::new(&telemetry.meter()),
+            manager: telemetry.manager().clone(),
             terminal,
         };
         thread::Builder::new()
@@ -86,6 +90,7 @@ impl Reload {
             thread: Some(thread),
             egress: egress.downgrade(),
             access_log: telemetry.access_log(),
+            manager: telemetry.manager().clone(),
             terminal,
         })
     }
@@ -101,7 +106,10 @@ impl Reload {
         match &self.thread {
             // The thread only ends after this.
             Some(thread) => drop(thread.send(())),
-            None => self.terminal.say(NO_FILE),
+            None => {
+                self.terminal.say(NO_FILE);
+                self.manager.reloaded();
+            }
         }
     }
 }
@@ -113,6 +121,7 @@ struct Watch {
     fixed: Fixed,
     egress: Egress,
     counts: Counts,
+    manager: ServiceManager,
     terminal: Terminal,
 }
 
@@ -120,7 +129,10 @@ impl Watch {
     fn run(mut self, wanted: &Receiver<()>) {
         loop {
             match wanted.recv_timeout(LOOK) {
-                Ok(()) => self.load(),
+                Ok(()) => {
+                    self.load();
+                    self.manager.reloaded();
+                }
                 Err(RecvTimeoutError::Timeout) => match self.debounce.look(read_plain(&self.path)) {
                     Seen::Nothing => {}
                     Seen::Change => self.load(),
