@@ -144,25 +144,26 @@ fn the_socket_of_a_process_that_is_gone_is_replaced_and_nothing_else_is() {
         assert!(left.file_type().is_socket());
         assert_eq!(left.permissions().mode() & 0o777, 0o600);
     }
-    let rows: [(&str, Box<dyn Fn(&Path)>, &str); 4] = [
+    type Make = fn(&Path);
+    let rows: [(&str, Make, &str); 4] = [
         (
             "a file",
-            Box::new(|path| fs::write(path, "kept").unwrap()),
+            |path| fs::write(path, "kept").unwrap(),
             "is not a socket",
         ),
         (
             "a directory",
-            Box::new(|path| fs::create_dir(path).unwrap()),
+            |path| fs::create_dir(path).unwrap(),
             "is not a socket",
         ),
         (
             "a socket of another kind",
-            Box::new(|path| std::mem::forget(std::os::unix::net::UnixListener::bind(path).unwrap())),
+            |path| std::mem::forget(std::os::unix::net::UnixListener::bind(path).unwrap()),
             "cannot be used",
         ),
         (
             "a link to a file",
-            Box::new(|path| std::os::unix::fs::symlink("/etc/passwd", path).unwrap()),
+            |path| std::os::unix::fs::symlink("/etc/passwd", path).unwrap(),
             "is not a socket",
         ),
     ];
@@ -190,7 +191,8 @@ fn a_predecessor_that_is_none_is_an_error() {
     let file: OwnedFd = fs::File::open("/dev/null").unwrap().into();
     let stranger: OwnedFd = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap().into();
     use std::os::fd::AsFd;
-    let mut rows: Vec<(Vec<(&str, Vec<&OwnedFd>)>, &str)> = vec![
+    type Messages<'a> = Vec<(&'a str, Vec<&'a OwnedFd>)>;
+    let mut rows: Vec<(Messages<'_>, &str)> = vec![
         (vec![], "does not hand its listeners over"),
         (vec![("x", vec![])], "it says something else"),
         (vec![("refused a\u{1b}[2Jb", vec![])], r"a\u{1b}[2Jb"),
