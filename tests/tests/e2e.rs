@@ -9,6 +9,7 @@ mod admin_listener;
 mod allow_list;
 mod authority;
 mod bad_input;
+mod being_started;
 mod bodies;
 mod brokers;
 mod chaining;
@@ -69,6 +70,7 @@ mod trace_context;
 mod triggers;
 mod unread;
 mod up;
+mod upgrades;
 mod wagi;
 
 use std::collections::BTreeSet;

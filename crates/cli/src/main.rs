@@ -10,6 +10,7 @@
 //!                         │ limit_options      how much a guest may use up
 //!                         │ state_options      where stores and databases are, and what is put into them
 //!                         │ telemetry, otlp    what the operator's tools see
+//!                         │ inherited, upgrade, service_manager   how the process is started, replaced and watched
 //!                         │ startup            from these to guests that may run: engine, sandbox, network, signals
 //!                         ▼
 //!                       outport_runtime
@@ -31,6 +32,7 @@ mod compiled_code;
 mod failure;
 mod fetching;
 mod files;
+mod inherited;
 mod interfaces;
 mod kernel_sandbox;
 mod limit_options;
@@ -48,6 +50,7 @@ mod reload;
 mod replacement;
 mod server_tls;
 mod service;
+mod service_manager;
 mod signals;
 mod spin_environment;
 mod startup;
@@ -56,6 +59,7 @@ mod telemetry;
 mod terminal;
 mod unknown_argument;
 mod unmatched;
+mod upgrade;
 mod written_values;
 
 use std::ffi::OsString;

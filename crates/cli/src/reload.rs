@@ -36,6 +36,7 @@ use crate::client_tls::ClientTlsProfiles;
 use crate::files::{Files, unreadable};
 use crate::network::within_descriptors;
 use crate::operator_options::{OperatorOptions, OperatorSettings};
+use crate::service_manager::ServiceManager;
 use crate::telemetry::Telemetry;
 use crate::terminal::Terminal;
 
@@ -47,6 +48,7 @@ pub(crate) struct Reload {
     /// Whoever waits for signals to the last does not keep the log from ending.
     egress: WeakEgress,
     access_log: Weak<AccessLog>,
+    manager: ServiceManager,
     terminal: Terminal,
     /// Those who load something else again.
     others: Arc<Mutex<Vec<Sender<()>>>>,
@@ -68,6 +70,7 @@ impl Reload {
                 thread: None,
                 egress: egress.downgrade(),
                 access_log: telemetry.access_log(),
+                manager: telemetry.manager().clone(),
                 terminal,
                 others: Arc::default(),
             });
@@ -80,6 +83,7 @@ impl Reload {
             fixed: Fixed::of(settings),
             egress: egress.clone(),
             counts: Counts::new(&telemetry.meter()),
+            manager: telemetry.manager().clone(),
             terminal,
         };
         thread::Builder::new()
@@ -89,6 +93,7 @@ impl Reload {
             thread: Some(thread),
             egress: egress.downgrade(),
             access_log: telemetry.access_log(),
+            manager: telemetry.manager().clone(),
             terminal,
             others: Arc::default(),
         })
@@ -118,8 +123,12 @@ impl Reload {
         }
         match &self.thread {
             Some(thread) => drop(thread.send(())),
-            None if !others.is_empty() => {}
-            None => self.terminal.say(NO_FILE),
+            None => {
+                if others.is_empty() {
+                    self.terminal.say(NO_FILE);
+                }
+                self.manager.reloaded();
+            }
         }
     }
 }
@@ -131,6 +140,7 @@ struct Watch {
     fixed: Fixed,
     egress: Egress,
     counts: Counts,
+    manager: ServiceManager,
     terminal: Terminal,
 }
 
@@ -138,7 +148,10 @@ impl Watch {
     fn run(mut self, wanted: &Receiver<()>) {
         loop {
             match wanted.recv_timeout(LOOK) {
-                Ok(()) => self.load(),
+                Ok(()) => {
+                    self.load();
+                    self.manager.reloaded();
+                }
                 Err(RecvTimeoutError::Timeout) => match self.debounce.look(read_plain(&self.path)) {
                     Seen::Nothing => {}
                     Seen::Change => self.load(),

@@ -11,6 +11,10 @@
 //! | to read on: of HTTP/1.1 a part of what was written, of HTTP/2 a part of a body ([`Streams`]) | `client_timeout` | the connection ends; of HTTP/2 the stream |
 //! | to have read the whole response | the longest time of a guest, and `client_timeout` | the same |
 //!
+//! When the server stops, a client may be about to send a request, and would not know whether it was taken if the
+//! connection were closed. So HTTP/1.1 answers what still comes with `Connection: close`, and closes a connection only when
+//! it was idle for [`linger`](super::ServerLimits::linger). HTTP/2 says by GOAWAY which requests it takes.
+//!
 //! What a connection may cost beside its requests, in bytes: of HTTP/1.1 [`MAX_HEADERS`] for headers, of which nothing
 //! is taken before it comes, and as much again for what is to be written; of HTTP/2 [`CONNECTION_WINDOW`] for bodies
 //! that nobody reads yet, [`MAX_HEADER_LIST`] for the headers of each of [`MAX_STREAMS`] requests, and [`SEND_BUFFER`]
@@ -25,6 +29,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -34,7 +39,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::client_body::{OutgoingBody, RequestBody, Seen};
-use super::client_socket::{ClientSocket, ResponseClock};
+use super::client_socket::{ClientSocket, ResponseClock, UnderWay};
 use super::clients::{Client, ConnectionSlot};
 use super::leaving::Leave;
 use super::router::Router;
@@ -91,25 +96,32 @@ impl Connection {
         }
     }
 
-    /// Finds out what the client speaks, and speaks TLS where that is spoken.
+    /// Finds out what the client speaks, and speaks TLS where that is spoken. Who says nothing is not waited for when the
+    /// server stops.
     async fn begin(
         &self,
         socket: TcpStream,
         clock: &Arc<ResponseClock>,
     ) -> Option<(HttpVersion, Transport, Option<TlsFacts>)> {
         let times = self.shared.times;
+        let mut leave = self.leave.clone();
         let bounded = |socket| ClientSocket::new(socket, times.client, Arc::clone(clock));
-        let Some((handshakes, turns)) = &self.handshakes else {
-            let version = timeout(times.header, first_words(&socket)).await.ok()?.ok()?;
-            return Some((version, Transport::Plain(bounded(socket)), None));
+        if let Some((handshakes, turns)) = &self.handshakes {
+            let client = (socket, self.shared.address);
+            let secured = handshakes.secure(client, turns, leave.lingered(), bounded);
+            let Secured {
+                stream,
+                version,
+                facts,
+            } = secured.await?;
+            return Some((version, Transport::Tls(stream), Some(facts)));
+        }
+        let version = tokio::select! {
+            biased;
+            first = timeout(times.header, first_words(&socket)) => first.ok()?.ok()?,
+            () = leave.lingered() => return None,
         };
-        let client = (socket, self.shared.address);
-        let Secured {
-            stream,
-            version,
-            facts,
-        } = handshakes.secure(client, turns, bounded).await?;
-        Some((version, Transport::Tls(stream), Some(facts)))
+        Some((version, Transport::Plain(bounded(socket)), None))
     }
 
     async fn serve_http1(
@@ -123,12 +135,14 @@ impl Connection {
         let present = Arc::new(Present {
             shared: self.shared,
             presence: client_connection.presence(),
+            leave: self.leave.clone(),
             tls,
         });
+        let requests = Arc::clone(&clock);
         let answer = service_fn(move |request| {
-            clock.start();
+            let under_way = requests.start();
             client_connection.next_request();
-            answer(Arc::clone(&present), request, usize::MAX)
+            answer_http1(Arc::clone(&present), request, under_way)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -137,10 +151,14 @@ impl Connection {
             .max_header_size(MAX_HEADERS)
             .serve_connection(TokioIo::new(transport), answer);
         let mut connection = pin!(connection);
+        let idle = async {
+            let linger = self.leave.asked().await;
+            clock.idle_for(linger).await;
+        };
         tokio::select! {
             biased;
-            () = self.leave.asked() => connection.as_mut().graceful_shutdown(),
             ended = &mut connection => return ended,
+            () = idle => connection.as_mut().graceful_shutdown(),
         }
         connection.await
     }
@@ -152,6 +170,7 @@ impl Connection {
         let present = Arc::new(Present {
             shared: self.shared,
             presence: client_connection.presence(),
+            leave: self.leave.clone(),
             tls,
         });
         let answer = service_fn(move |request| answer(Arc::clone(&present), request, PART));
@@ -173,7 +192,7 @@ impl Connection {
         loop {
             tokio::select! {
                 biased;
-                () = self.leave.asked() => {
+                _ = self.leave.asked() => {
                     connection.as_mut().graceful_shutdown();
                     return connection.await;
                 }
@@ -195,12 +214,29 @@ impl Connection {
     }
 }
 
-/// The part that is there for the requests of a connection while it lasts.
+/// The part of a connection that each of its requests needs.
 struct Present {
     shared: Arc<ConnectionInner>,
     presence: Presence,
+    leave: Leave,
     /// None in the clear.
     tls: Option<TlsFacts>,
+}
+
+/// Answers a request. Where the server stops it is the last one of its connection, and the client is told.
+async fn answer_http1(
+    present: Arc<Present>,
+    request: Request<Incoming>,
+    under_way: UnderWay,
+) -> Result<Response<OutgoingBody>, Infallible> {
+    let response = answer(Arc::clone(&present), request, usize::MAX).await?;
+    let mut response = response.map(|body| body.of_request(under_way));
+    if present.leave.is_asked() {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 async fn answer(
@@ -212,6 +248,7 @@ async fn answer(
         shared,
         presence,
         tls,
+        ..
     } = &*present;
     let mut request = request.map(|body| RequestBody::new(body, shared.times.client));
     if let Some(tls) = tls {

@@ -41,6 +41,8 @@ pub(crate) struct Place {
     pub(crate) grace: Duration,
     /// Held until it is at its end.
     pub(crate) leave: Leave,
+    /// Held until no more events are asked for.
+    pub(crate) asks: Leave,
 }
 
 /// A connector that is driven, whatever its events are handed to.
@@ -52,6 +54,8 @@ struct Driver {
     grace: Duration,
     /// Why there are no events, if there are none: what was told of it.
     outage: Option<Vec<String>>,
+    /// Given up once no more events are asked for.
+    asks: Option<Leave>,
 }
 
 /// Begins to handle an event; the answer says what became of it.
@@ -76,6 +80,7 @@ impl Listener {
             stopping,
             grace,
             leave,
+            asks,
         } = place;
         let (handler, stop) = (component.clone(), stopping.clone());
         let driver = Driver {
@@ -98,6 +103,7 @@ impl Listener {
             }),
             grace,
             outage: None,
+            asks: Some(asks),
         };
         driver.drive(stopping).await;
         component.sum_up();
@@ -137,6 +143,7 @@ impl Driver {
                 () = sleep(wait) => {}
             }
         }
+        self.asks = None;
         // A server that does not answer is left all the same.
         let _ = timeout(CLOSE_TIME, self.connector.close()).await;
     }
@@ -215,6 +222,7 @@ impl Driver {
             tokio::select! {
                 biased;
                 () = stopped(stopping), if due.is_none() => {
+                    self.asks = None;
                     let now = Instant::now();
                     due = Some(now.checked_add(self.grace).unwrap_or(now + FOREVER));
                     end.get_or_insert(End::Stopped);

@@ -111,6 +111,7 @@ impl Driven {
             }),
             grace: Duration::from_secs(10),
             outage: None,
+            asks: None,
         };
         Self {
             asked: is_asked,
@@ -309,6 +310,7 @@ async fn each_reason_is_told_once_until_there_are_events_again() {
         hand_over: Box::new(|_| Box::pin(async { Outcome::Done })),
         grace: Duration::ZERO,
         outage: None,
+        asks: None,
     };
     let told = |driver: &Driver| driver.outage.as_ref().map(Vec::len);
     for (message, number) in [("gone", 1), ("gone", 1), ("refused", 2), ("gone", 2)] {
