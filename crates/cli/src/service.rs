@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, FromArgMatches};
-use outport_check::{Diagnostic, Severity};
+use outport_check::Diagnostic;
 use outport_policy::text;
 use outport_runtime::descriptors;
 use outport_runtime::guest_env::Directory;
@@ -24,11 +24,9 @@ use outport_runtime::http::{Listeners, Router, Server, ServerLimits};
 use tokio::time::timeout;
 
 use crate::failure::Failure;
-use crate::files::Files;
 use crate::inherited::Inherited;
 use crate::limit_options::ServerLimitOptions;
 use crate::network::Network;
-use crate::operator_options::OperatorSettings;
 use crate::reach::writable_by;
 use crate::server_tls::{ServedTls, ServerTlsOptions};
 use crate::signals::StopSignals;
@@ -254,35 +252,6 @@ pub(crate) struct Sockets {
     /// For tools, where it was handed to this process.
     pub(crate) admin: Option<HandedAdmin>,
     pub(crate) upgrade: Upgrade,
-}
-
-impl Sockets {
-    /// What is odd about HTTPS, where guests have `directories`.
-    pub(crate) fn remarks(&self, directories: &[Directory]) -> Vec<Diagnostic> {
-        let tls = self.tls.as_ref();
-        tls.map_or_else(Vec::new, |tls| tls.remarks(directories))
-    }
-
-    /// Tells what is odd about it.
-    ///
-    /// # Errors
-    ///
-    /// There are warnings, and the operator wants none.
-    pub(crate) fn review(
-        &self,
-        directories: &[Directory],
-        settings: &OperatorSettings,
-        terminal: Terminal,
-    ) -> Result<(), Failure> {
-        let remarks = self.remarks(directories);
-        terminal.show_all(&remarks, &Files::default());
-        let warnings = remarks.iter();
-        settings.refuse_warnings(
-            warnings
-                .filter(|remark| remark.severity == Severity::Warning)
-                .count(),
-        )
-    }
 }
 
 /// The URL of everything that is served, at the first of the addresses: `https://127.0.0.1:3000`.

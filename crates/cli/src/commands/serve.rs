@@ -63,7 +63,9 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     options.service.keep_from(directories.list())?;
     let telemetry = &options.operator.telemetry;
     let sockets = options.service.open(inherited, Audience::Clients, telemetry)?;
-    sockets.review(directories.list(), &startup.settings, terminal)?;
+    if let Some(tls) = &sockets.tls {
+        tls.review(directories.list(), &startup.settings, terminal)?;
+    }
     let stores = state.directories()?;
     let instances = options.service.limits.instances();
     let inside = startup.enter_sandbox(Needs {

@@ -100,7 +100,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let audience = options.audience(&written.manifest);
     let telemetry = &options.operator.telemetry;
     let sockets = options.service.open(inherited, audience, telemetry)?;
-    remarks.extend(sockets.remarks(&[]));
+    remarks.extend(sockets.tls.iter().flat_map(|tls| tls.remarks(&[])));
     let ready = startup
         .enter_sandbox(Needs {
             directories: &options.copies(&written.manifest),
