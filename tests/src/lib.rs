@@ -5,6 +5,7 @@
 //!   [`http`] is a client and an origin, [`http2`] a client that does as it likes;
 //! - [`dns`] is a DNS server with a script, [`tcp`] and [`udp`] are peers that behave well or badly;
 //! - [`models`] is a server that runs models, in two APIs, and [`sqs`] one that has a queue;
+//! - [`service_manager`] is told what becomes of a process, and [`wrk`] puts a server under load;
 //! - [`tls`] is an authority and an HTTPS server that may ask for a client's certificate;
 //! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`], [`prometheus`] and [`python_server`] are the real servers, [`go`], [`python`] and
 //!   [`javascript`] build real programs as modules or components;
@@ -44,12 +45,15 @@ pub mod python_server;
 pub mod redis;
 pub mod schema;
 pub mod script;
+pub mod service_manager;
 pub mod slow_component;
 pub mod sqs;
 pub mod stores;
 pub mod tcp;
 pub mod tls;
+pub mod tls_client;
 pub mod transcript;
 pub mod turnstile;
 pub mod udp;
 pub mod until;
+pub mod wrk;

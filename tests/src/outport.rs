@@ -17,6 +17,7 @@ use std::fmt::{self, Display};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -43,8 +44,10 @@ pub struct Outport {
     limit: Duration,
     descriptors: Option<u32>,
     mounts: Option<String>,
+    /// What a shell does before.
+    steps: Vec<String>,
     stdout_is_read: bool,
-    input: Option<io::PipeReader>,
+    input: Option<OwnedFd>,
 }
 
 impl Outport {
@@ -60,6 +63,7 @@ impl Outport {
             limit: Duration::from_secs(180),
             descriptors: None,
             mounts: None,
+            steps: Vec::new(),
             stdout_is_read: true,
             input: None,
         }
@@ -68,8 +72,34 @@ impl Outport {
     /// What the process reads from its standard input, which is empty otherwise.
     #[must_use]
     pub fn reading(mut self, input: io::PipeReader) -> Self {
-        self.input = Some(input);
+        self.input = Some(input.into());
         self
+    }
+
+    /// What a shell does before the process starts: it becomes the process then.
+    #[must_use]
+    pub fn after(mut self, step: impl Into<String>) -> Self {
+        self.steps.push(step.into());
+        self
+    }
+
+    /// A socket that the process inherits, as a service manager passes it: descriptor 3. The test keeps it, too.
+    ///
+    /// # Panics
+    ///
+    /// If there are no descriptors left.
+    #[must_use]
+    pub fn inheriting(mut self, socket: impl AsFd) -> Self {
+        let socket = socket.as_fd().try_clone_to_owned();
+        self.input = Some(socket.expect("a descriptor"));
+        self.after("exec 3<&0 0</dev/null && export LISTEN_FDS=1 LISTEN_PID=$$")
+    }
+
+    /// The process tells this socket what becomes of it, as it tells a service manager. The shell is in between, so the
+    /// process may send by itself only.
+    #[must_use]
+    pub fn notifying(self, socket: &Path) -> Self {
+        self.variable("NOTIFY_SOCKET", socket)
     }
 
     /// `outport run COMPONENT`.
@@ -264,7 +294,8 @@ impl Outport {
     /// A shell that does what is to be done before, and then becomes the command that is given to it.
     fn preparation(&self) -> Option<Command> {
         let limit = self.descriptors.map(|number| format!("ulimit -n {number}"));
-        let steps: Vec<String> = limit.into_iter().chain(self.mounts.clone()).collect();
+        let steps = limit.into_iter().chain(self.mounts.clone());
+        let steps: Vec<String> = steps.chain(self.steps.iter().cloned()).collect();
         if steps.is_empty() {
             return None;
         }
@@ -299,14 +330,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// Where it serves, once it does: what the line `Serving http://ADDR:PORT` says.
+    /// Where it serves, once it does: what the line `Serving http://ADDR:PORT`, or `https://`, says.
     ///
     /// # Panics
     ///
     /// If the line does not come.
     pub fn address(&self) -> SocketAddr {
-        let line = self.wait_for_error_line("Serving http://");
-        let address = line.trim_start_matches("Serving http://").trim_end_matches('/');
+        let line = self.wait_for_error_line("Serving http");
+        let (_, address) = line.split_once("://").unwrap_or_default();
         address
             .parse()
             .unwrap_or_else(|_| panic!("`{line}` has no address"))
@@ -531,7 +562,7 @@ fn is_idle(id: u32) -> bool {
 
 fn belongs_to_outport(variable: &OsStr) -> bool {
     let variable = variable.to_string_lossy();
-    ["OUTPORT_", "SPIN_", "OTEL_"]
+    ["OUTPORT_", "SPIN_", "OTEL_", "LISTEN_", "NOTIFY_", "WATCHDOG_"]
         .iter()
         .any(|start| variable.starts_with(start))
 }

@@ -1,5 +1,5 @@
 //! An authority of the test's own, and servers whose certificates it signed: one for HTTPS, and one that does with its
-//! clients what the test says.
+//! clients what the test says. Clients are in [`tls_client`](crate::tls_client).
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -26,11 +26,16 @@ pub struct Identity {
     pub certificate: String,
     /// Its private key.
     pub key: String,
-    der: CertificateDer<'static>,
-    private: PrivateKeyDer<'static>,
+    pub(crate) der: CertificateDer<'static>,
+    pub(crate) private: PrivateKeyDer<'static>,
 }
 
 impl Identity {
+    /// The certificate as DER.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
     /// For a server that shows it, and asks for no certificate.
     ///
     /// # Panics
@@ -61,6 +66,10 @@ impl Authority {
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // By the default name of certificates each of them would seem to have signed itself.
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "an authority of tests");
         let key = KeyPair::generate().expect("a key of our own");
         let issuer = CertifiedIssuer::self_signed(params, key).expect("a certificate of our own");
         Self { issuer }
@@ -78,6 +87,18 @@ impl Authority {
     /// If `name` is none.
     pub fn identity(&self, name: &str) -> Identity {
         self.sign(&CertificateParams::new(vec![name.to_owned()]).expect("a name"))
+    }
+
+    /// A certificate for these names, in which the test has changed something.
+    ///
+    /// # Panics
+    ///
+    /// If one of the names is none.
+    pub fn identity_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("names");
+        change(&mut params);
+        self.sign(&params)
     }
 
     fn sign(&self, params: &CertificateParams) -> Identity {
@@ -116,7 +137,7 @@ impl Authority {
         Arc::new(config)
     }
 
-    fn roots(&self) -> Arc<RootCertStore> {
+    pub(crate) fn roots(&self) -> Arc<RootCertStore> {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).expect("a root of our own");
         Arc::new(roots)

@@ -238,7 +238,7 @@ fn settings(
         if is_typed && key.shape() != Shape::List {
             continue;
         }
-        let of_environment = environment::settings(key).unwrap_or_else(|unusable| {
+        let of_environment = environment::settings(key, is_typed).unwrap_or_else(|unusable| {
             wrong.push(unusable);
             Vec::new()
         });

@@ -27,21 +27,11 @@ use crate::files::unreadable;
 #[derive(Clone, Args)]
 pub(crate) struct EgressProxyOptions {
     /// Send what guests connect to through this proxy, after it was judged: `http://HOST:PORT`, `socks5://HOST:PORT`, `env` (what `HTTPS_PROXY` and the like say) or `none` [default: none]
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "OUTPORT_EGRESS_PROXY",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "URL")]
     egress_proxy: Option<String>,
 
     /// File with `user:password` for that proxy
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "OUTPORT_EGRESS_PROXY_CREDENTIALS",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "FILE")]
     egress_proxy_credentials: Option<PathBuf>,
 
     /// What was read the first time.

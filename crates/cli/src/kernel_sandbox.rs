@@ -2,7 +2,8 @@
 //!
 //! It is entered before the process has a second thread, so what the process opens for itself is opened here, just
 //! before: the place for compiled code, with the process that writes to it, the logs, and what tools connect to.
-//! Listeners for clients are open already.
+//! Listeners for clients are open already, and so are the Unix sockets by which a service manager is told of the process
+//! and by which the next process comes: neither kind can be opened later.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,7 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::operator_options::OperatorOptions;
 use crate::reach::writable_by;
-use crate::telemetry::TelemetryOutputs;
+use crate::telemetry::{HandedAdmin, TelemetryOutputs};
 use crate::terminal::Terminal;
 
 /// The options that say whether the process enters the kernel's sandbox.
@@ -81,13 +82,13 @@ impl OperatorOptions {
     pub(crate) fn enter_sandbox(
         &self,
         (directories, stores): (&[Directory], &[PathBuf]),
-        serves: bool,
+        (serves, admin): (bool, Option<HandedAdmin>),
         terminal: Terminal,
         tell: fn(Terminal, &str),
     ) -> Result<Inside, Failure> {
         self.keep_from(directories, serves, terminal)?;
         let audit = self.audit.open().map_err(unusable)?;
-        let telemetry = self.telemetry.open(audit.as_ref(), serves, terminal)?;
+        let telemetry = self.telemetry.open(admin, audit.as_ref(), serves, terminal)?;
         let code = self.compiled_code(directories, terminal);
         let guests = directories.iter().filter(|shared| shared.access == Access::Write);
         let sandbox = guests

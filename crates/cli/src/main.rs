@@ -11,6 +11,7 @@
 //!                         │ limit_options      how much a guest may use up
 //!                         │ state_options      where stores and databases are, and what is put into them
 //!                         │ telemetry, otlp    what the operator's tools see
+//!                         │ inherited, upgrade, service_manager   how the process is started, replaced and watched
 //!                         │ startup            from these to guests that may run: engine, sandbox, network, signals
 //!                         ▼
 //!                       outport_runtime
@@ -34,6 +35,7 @@ mod egress_proxy;
 mod failure;
 mod fetching;
 mod files;
+mod inherited;
 mod interfaces;
 mod kernel_sandbox;
 mod limit_options;
@@ -49,7 +51,9 @@ mod reach;
 mod reference_options;
 mod reload;
 mod replacement;
+mod server_tls;
 mod service;
+mod service_manager;
 mod signals;
 mod spin_environment;
 mod startup;
@@ -58,6 +62,7 @@ mod telemetry;
 mod terminal;
 mod unknown_argument;
 mod unmatched;
+mod upgrade;
 mod written_values;
 
 use std::path::PathBuf;

@@ -18,8 +18,8 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Weak;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use std::{fs, io, thread};
 
@@ -38,6 +38,7 @@ use crate::failure::Failure;
 use crate::files::{Files, unreadable};
 use crate::network::within_descriptors;
 use crate::operator_options::{OperatorOptions, OperatorSettings, READ_AGAIN};
+use crate::service_manager::ServiceManager;
 use crate::telemetry::Telemetry;
 use crate::terminal::Terminal;
 
@@ -51,7 +52,10 @@ pub(crate) struct Reload {
     /// Whoever waits for signals to the last does not keep the log from ending.
     egress: WeakEgress,
     access_log: Weak<AccessLog>,
+    manager: ServiceManager,
     terminal: Terminal,
+    /// Those who load something else again.
+    others: Arc<Mutex<Vec<Sender<()>>>>,
 }
 
 impl Reload {
@@ -74,7 +78,9 @@ impl Reload {
                 kept: if named.is_empty() { NO_FILE } else { HANDED_OVER },
                 egress: egress.downgrade(),
                 access_log: telemetry.access_log(),
+                manager: telemetry.manager().clone(),
                 terminal,
+                others: Arc::default(),
             });
         }
         let watched = named.into_iter().map(|(path, what)| Watched {
@@ -89,6 +95,7 @@ impl Reload {
             fixed: Fixed::of(settings),
             egress: egress.clone(),
             counts: Counts::new(&telemetry.meter()),
+            manager: telemetry.manager().clone(),
             terminal,
         };
         thread::Builder::new()
@@ -99,8 +106,19 @@ impl Reload {
             kept: NO_FILE,
             egress: egress.downgrade(),
             access_log: telemetry.access_log(),
+            manager: telemetry.manager().clone(),
             terminal,
+            others: Arc::default(),
         })
+    }
+
+    /// Tells others, too, when things are to be read again.
+    pub(crate) fn tell(&self, other: Sender<()>) {
+        self.others().push(other);
+    }
+
+    fn others(&self) -> MutexGuard<'_, Vec<Sender<()>>> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads them now, on the other thread, and opens the logs again.
@@ -111,10 +129,19 @@ impl Reload {
         if let Some(log) = self.access_log.upgrade() {
             log.reopen();
         }
-        match &self.thread {
+        let others = self.others();
+        for other in &*others {
             // The thread only ends after this.
+            let _ = other.send(());
+        }
+        match &self.thread {
             Some(thread) => drop(thread.send(())),
-            None => self.terminal.say(self.kept),
+            None => {
+                if others.is_empty() {
+                    self.terminal.say(self.kept);
+                }
+                self.manager.reloaded();
+            }
         }
     }
 }
@@ -126,6 +153,7 @@ struct Watch {
     fixed: Fixed,
     egress: Egress,
     counts: Counts,
+    manager: ServiceManager,
     terminal: Terminal,
 }
 
@@ -140,7 +168,10 @@ impl Watch {
     fn run(mut self, wanted: &Receiver<()>) {
         loop {
             match wanted.recv_timeout(LOOK) {
-                Ok(()) => self.load(),
+                Ok(()) => {
+                    self.load();
+                    self.manager.reloaded();
+                }
                 Err(RecvTimeoutError::Timeout) => self.look(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }

@@ -1,20 +1,38 @@
-//! A server, from its sockets to its end: served until somebody asks to stop, then given time to finish.
+//! A server, from its sockets to its end: served until somebody asks to stop or another process takes over, then given
+//! time to finish.
+//!
+//! Its sockets are, in this order:
+//!
+//! | from | |
+//! | --- | --- |
+//! | whoever started the process ([`Inherited`]) | served as they are; an option that asks for another address is an error |
+//! | the process at `--upgrade-socket` ([`Upgrade`]) | taken over where they are at the address that is asked for |
+//! | itself | at `--listen` |
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, FromArgMatches};
+use outport_check::Diagnostic;
+use outport_policy::text;
 use outport_runtime::descriptors;
+use outport_runtime::guest_env::Directory;
 use outport_runtime::http::{Listeners, Router, Server, ServerLimits};
 use tokio::time::timeout;
 
 use crate::failure::Failure;
+use crate::inherited::Inherited;
 use crate::limit_options::ServerLimitOptions;
+use crate::network::Network;
+use crate::reach::writable_by;
+use crate::server_tls::{ServedTls, ServerTlsOptions};
 use crate::signals::StopSignals;
-use crate::spin_environment;
+use crate::telemetry::{Begin, HandedAdmin, Telemetry, TelemetryOptions};
 use crate::terminal::Terminal;
+use crate::upgrade::{Offer, Prepared, Upgrade, UpgradeError};
 
 /// The options of a server: where and how to serve.
 #[derive(Debug, Args)]
@@ -22,6 +40,14 @@ pub(crate) struct ServiceOptions {
     /// Serve at this address; port 0 takes a free one. `SPIN_HTTP_LISTEN_ADDR` is read as with Spin [default: 127.0.0.1:3000]
     #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
+
+    /// Take the listeners over from the Outport at this Unix socket, if one runs there, and hand them over to the next one
+    /// that comes by it
+    #[arg(long, value_name = "PATH")]
+    upgrade_socket: Option<PathBuf>,
+
+    #[command(flatten)]
+    tls: ServerTlsOptions,
 
     #[command(flatten)]
     pub(crate) limits: ServerLimitOptions,
@@ -36,24 +62,135 @@ impl ServiceOptions {
         Ok(options.context("the options of a server have no defaults")?)
     }
 
-    /// Takes the address, so that nobody else does while the rest is made ready.
-    pub(crate) fn bind(&self) -> Result<Listeners, Failure> {
-        spin_environment::refuse_tls()?;
-        let listen = self.listen.unwrap_or(DEFAULT);
-        Ok(Listeners::bind(listen, self.limits.workers())?)
+    /// Takes the addresses, so that nobody else does while the rest is made ready; of tools the one that is handed to this
+    /// process.
+    pub(crate) fn open(
+        &self,
+        inherited: Inherited,
+        audience: Audience,
+        telemetry: &TelemetryOptions,
+    ) -> Result<Sockets, Failure> {
+        if audience == Audience::Nobody {
+            return self.open_nothing(&inherited);
+        }
+        let tls = match audience {
+            Audience::Clients => self.tls.read()?,
+            Audience::Events | Audience::Nobody => None,
+        };
+        let is_inherited = !inherited.http.is_empty() || inherited.admin.is_some();
+        let mut upgrade = self.meet(is_inherited)?;
+        let listeners = if audience == Audience::Clients {
+            let listeners = self.listeners(inherited.http, &mut upgrade)?;
+            Some(match &tls {
+                Some(tls) => listeners.with_tls(tls.tls()),
+                None => listeners,
+            })
+        } else {
+            refuse_unserved(&inherited.http)?;
+            None
+        };
+        let wanted = telemetry.admin_address();
+        let admin = match (inherited.admin, wanted) {
+            (Some(socket), wanted) => {
+                if let Some(wanted) = wanted {
+                    Inherited::expect_at(std::slice::from_ref(&socket), wanted, "--admin-listen")?;
+                }
+                let begin = Begin::AtOnce;
+                Some(HandedAdmin { socket, begin })
+            }
+            (None, Some(wanted)) => upgrade.admin(wanted).map(|socket| HandedAdmin {
+                socket,
+                begin: Begin::Later,
+            }),
+            (None, None) => None,
+        };
+        if let Some(path) = &self.upgrade_socket {
+            upgrade.listen(path).map_err(refused)?;
+        }
+        Ok(Sockets {
+            listeners,
+            tls,
+            admin,
+            upgrade,
+        })
+    }
+
+    /// Refuses to meet the next process where a guest can change what is there.
+    pub(crate) fn keep_from(&self, directories: &[Directory]) -> Result<(), Failure> {
+        let Some(path) = &self.upgrade_socket else {
+            return Ok(());
+        };
+        match writable_by(path, directories) {
+            None => Ok(()),
+            Some(shared) => {
+                let (path, host) = (text::path(path), text::path(&shared.host));
+                let error = format!(
+                    "the guest can take `{path}` of `--upgrade-socket` away, through `{host}`, which `--dir` opens to it"
+                );
+                Err(Failure::unusable(
+                    Diagnostic::error(error).helped_by("keep it in a directory that no guest can write to"),
+                ))
+            }
+        }
+    }
+
+    /// What only runs at start has nothing to inherit.
+    fn open_nothing(&self, inherited: &Inherited) -> Result<Sockets, Failure> {
+        refuse_unserved(&inherited.http)?;
+        if self.upgrade_socket.is_some() {
+            let error =
+                "`--upgrade-socket` is for what goes on until somebody stops it, and this only runs once";
+            return Err(Failure::unusable(
+                Diagnostic::error(error).helped_by("leave it out"),
+            ));
+        }
+        Ok(Sockets::default())
+    }
+
+    fn meet(&self, is_inherited: bool) -> Result<Upgrade, Failure> {
+        match &self.upgrade_socket {
+            None => Ok(Upgrade::default()),
+            Some(_) if is_inherited => {
+                let error = "this process was started with its sockets, and `--upgrade-socket` would take them from another";
+                Err(Failure::unusable(Diagnostic::error(error).helped_by(
+                    "leave `--upgrade-socket` out: whoever opened the sockets holds them from one process to the next",
+                )))
+            }
+            Some(path) => Upgrade::meet(path).map_err(refused),
+        }
+    }
+
+    fn listeners(&self, inherited: Vec<TcpListener>, upgrade: &mut Upgrade) -> Result<Listeners, Failure> {
+        let workers = self.limits.workers();
+        if !inherited.is_empty() {
+            if let Some(wanted) = self.listen {
+                Inherited::expect_at(&inherited, wanted, "--listen")?;
+            }
+            return Ok(Listeners::adopt(inherited, workers)?);
+        }
+        let wanted = self.listen.unwrap_or(DEFAULT);
+        Ok(match upgrade.http(wanted) {
+            Some(sockets) => Listeners::adopt(sockets, workers)?,
+            None => Listeners::bind(wanted, workers)?,
+        })
     }
 
     /// Starts to serve, and says so.
     pub(crate) fn start(
         &self,
         router: impl Into<Arc<Router>>,
-        listeners: Listeners,
+        (listeners, tls): (Listeners, Option<ServedTls>),
+        network: &Network,
         terminal: Terminal,
     ) -> Result<Server, Failure> {
-        let address = listeners.address();
+        let status = serving(&listeners);
         let limits = self.limits_of_clients();
         let server = Server::start(router, listeners, limits)?;
-        terminal.insist(&format!("Serving http://{address}"));
+        if let Some(tls) = tls {
+            let watch = tls.watch(&network.telemetry().meter(), terminal)?;
+            network.reload().tell(watch);
+        }
+        terminal.insist(&status);
         Ok(server)
     }
 
@@ -85,24 +222,155 @@ impl ServiceOptions {
     }
 }
 
-/// Waits until somebody asks to stop, or a part of the server has failed: then the exit status is 1, and whoever watches the
-/// process starts it anew, rather than that it serves with less than it should.
-pub(crate) async fn until_stopped(server: &Server, signals: &mut StopSignals) -> i32 {
-    tokio::select! {
+/// Whom a server is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Clients, and maybe events.
+    Clients,
+    /// Events alone.
+    Events,
+    /// There is no server: what there is runs once.
+    Nobody,
+}
+
+/// The sockets of a server, and where they go when it ends.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    /// For clients.
+    pub(crate) listeners: Option<Listeners>,
+    /// Where these speak HTTPS.
+    pub(crate) tls: Option<ServedTls>,
+    /// For tools, where it was handed to this process.
+    pub(crate) admin: Option<HandedAdmin>,
+    pub(crate) upgrade: Upgrade,
+}
+
+/// The URL of everything that is served, at the first of the addresses: `https://127.0.0.1:3000`.
+pub(crate) fn url(listeners: &Listeners) -> String {
+    format!("{}://{}", listeners.scheme(), listeners.address())
+}
+
+/// The line that says what is served.
+pub(crate) fn serving(listeners: &Listeners) -> String {
+    let mut line = format!("Serving {}", url(listeners));
+    for address in listeners.addresses().skip(1) {
+        line.push_str(&format!(" {}://{address}", listeners.scheme()));
+    }
+    line
+}
+
+fn refuse_unserved(sockets: &[TcpListener]) -> Result<(), Failure> {
+    if sockets.is_empty() {
+        return Ok(());
+    }
+    let error = "this process was started with a socket for clients, and the app has no HTTP trigger that would answer them";
+    Err(Failure::unusable(
+        Diagnostic::error(error).helped_by("start it without the socket"),
+    ))
+}
+
+fn refused(error: UpgradeError) -> Failure {
+    let told = Diagnostic::error(format!("`--upgrade-socket`: {error}"));
+    Failure::unusable(told.helped_by(error.advice()))
+}
+
+/// The copies of the sockets that a process which takes over will get. Made before they are served.
+pub(crate) fn prepare(
+    upgrade: Upgrade,
+    listeners: Option<&Listeners>,
+    telemetry: &Telemetry,
+) -> Result<Prepared, Failure> {
+    if !upgrade.is_offered() {
+        return Ok(upgrade.prepare(Vec::new(), None));
+    }
+    let http = listeners.map(Listeners::copies).transpose()?;
+    Ok(upgrade.prepare(http.unwrap_or_default(), telemetry.admin_socket()?))
+}
+
+/// Has the process before stop, if there is one, now that this one serves its clients.
+pub(crate) fn take_over(
+    prepared: Prepared,
+    telemetry: &Telemetry,
+    terminal: Terminal,
+) -> Result<Offer, Failure> {
+    let (offer, before) = prepared.take_over(terminal)?;
+    if let Some(process) = before {
+        terminal.say(&format!("Took over from process {process}"));
+    }
+    telemetry.answer_tools(terminal)?;
+    Ok(offer)
+}
+
+/// Waits until somebody asks to stop, another process has taken over, or a part of the server has failed: then the exit
+/// status is 1, and whoever watches the process starts it anew, rather than that it serves with less than it should. Tells
+/// the service manager meanwhile that everything works.
+pub(crate) async fn until_stopped(
+    server: &Server,
+    signals: &mut StopSignals,
+    mut offer: Offer,
+    (telemetry, terminal): (&Telemetry, Terminal),
+) -> Stop {
+    let taken = tokio::select! {
         biased;
-        _ = signals.next() => 0,
+        _ = signals.next() => {
+            offer.withdraw();
+            return Stop::Asked;
+        }
         () = server.failed() => {
+            offer.withdraw();
             signals.stopping();
             tracing::error!("the server stops, since a part of it has failed");
-            1
+            return Stop::Failed;
         }
-    }
+        taken = offer.taken_over() => taken,
+        never = telemetry.manager().keep_watch(async || server.responds().await) => match never {},
+    };
+    let process = taken.process;
+    terminal.dated().say(&format!(
+        "Process {process} has taken over; what runs here is finished"
+    ));
+    signals.passed_on();
+    telemetry.leave_tools();
+    offer.withdraw();
+    // Who listens for events and does not come to an end is cut off with the rest.
+    let _ = timeout(PASSING_ON, server.pass_on()).await;
+    taken.stopped();
+    Stop::PassedOn
+}
+
+/// Why a server stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Somebody asked.
+    Asked,
+    /// A part of it has failed.
+    Failed,
+    /// Another process serves, and nobody has asked.
+    PassedOn,
 }
 
 /// Lets the server finish what it is at. A second signal ends the wait, which is said where there is one; answers the
 /// exit status.
-pub(crate) async fn finish(mut server: Server, mut signals: StopSignals, terminal: Terminal) -> i32 {
+pub(crate) async fn finish(
+    mut server: Server,
+    why: Stop,
+    mut signals: StopSignals,
+    terminal: Terminal,
+) -> i32 {
+    if why == Stop::PassedOn {
+        let asked = tokio::select! {
+            () = server.ended() => false,
+            _ = signals.next() => true,
+        };
+        if !asked {
+            signals.end_at_once();
+            return 0;
+        }
+    }
     server.stop();
+    if why != Stop::PassedOn {
+        signals.ends_within(server.time_to_stop());
+    }
     let ended = async {
         if timeout(MOMENT, server.ended()).await.is_err() {
             terminal.dated().say("Stopping; a second signal stops at once");
@@ -114,7 +382,10 @@ pub(crate) async fn finish(mut server: Server, mut signals: StopSignals, termina
         status = signals.next() => status,
     };
     signals.end_at_once();
-    status
+    match why {
+        Stop::Failed => status.max(1),
+        Stop::Asked | Stop::PassedOn => status,
+    }
 }
 
 /// The address that an option has: an IP address or `localhost`, and a port.
@@ -150,8 +421,11 @@ fn as_port(text: &str) -> Option<(&str, &str)> {
 /// The address where a server is reached unless something else is wanted: from this machine.
 const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
 
-/// The time that a server that has nothing to finish takes to end.
-const MOMENT: Duration = Duration::from_millis(100);
+/// The time that a server that has nothing to finish takes to end: that which idle connections get, and a little.
+const MOMENT: Duration = Duration::from_millis(700);
+
+/// The time to stop asking for events.
+const PASSING_ON: Duration = Duration::from_secs(8);
 
 /// So few connections that a handful of clients has all of them.
 const FEW_CONNECTIONS: usize = 64;

@@ -8,6 +8,7 @@
 
 use std::io::{self, IsTerminal};
 use std::thread;
+use std::time::Duration;
 
 use outport_runtime::stdio;
 use outport_telemetry::admin::Readiness;
@@ -15,6 +16,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::reload::Reload;
+use crate::service_manager::ServiceManager;
+use crate::telemetry::Telemetry;
 
 /// Notes SIGHUP until somebody answers it.
 pub(crate) struct HangUps {
@@ -40,17 +43,20 @@ pub(crate) struct StopSignals {
     hang_ups: HangUps,
     reload: Reload,
     readiness: Readiness,
+    /// None once another process tells it.
+    manager: Option<ServiceManager>,
 }
 
 impl StopSignals {
     /// From now on the signals end the process no more by themselves. Must be called on the runtime of `hang_ups`.
-    pub(crate) fn listen(hang_ups: HangUps, reload: Reload, readiness: Readiness) -> io::Result<Self> {
+    pub(crate) fn listen(hang_ups: HangUps, reload: Reload, telemetry: &Telemetry) -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hang_ups,
             reload,
-            readiness,
+            readiness: telemetry.readiness().clone(),
+            manager: Some(telemetry.manager().clone()),
         })
     }
 
@@ -63,8 +69,11 @@ impl StopSignals {
                 _ = self.hang_ups.signal.recv() => SignalKind::hangup(),
             };
             if kind != SignalKind::hangup() || self.is_abandoned() {
-                self.readiness.stopping();
+                self.stopping();
                 return 128 + kind.as_raw_value();
+            }
+            if let Some(manager) = &self.manager {
+                manager.reloading();
             }
             self.reload.now();
         }
@@ -73,6 +82,22 @@ impl StopSignals {
     /// The process stops by itself: it is not ready any more.
     pub(crate) fn stopping(&self) {
         self.readiness.stopping();
+        if let Some(manager) = &self.manager {
+            manager.stopping();
+        }
+    }
+
+    /// The process ends within this time.
+    pub(crate) fn ends_within(&self, time: Duration) {
+        if let Some(manager) = &self.manager {
+            manager.ends_within(time);
+        }
+    }
+
+    /// Another process does what this one was there for, and tells the service manager.
+    pub(crate) fn passed_on(&mut self) {
+        self.readiness.stopping();
+        self.manager = None;
     }
 
     /// Waits until what guests and Outport wrote is read, however long that takes: what a command printed is for

@@ -4,7 +4,6 @@
 //! | --- | --- |
 //! | `SPIN_VARIABLE_*` | values of variables, as in Spin |
 //! | those of [`SPINS_VARIABLES`](crate::configuration::keys::SPINS_VARIABLES) | the option of the same purpose, unless that or Outport's own variable of it is there |
-//! | `SPIN_TLS_CERT`, `SPIN_TLS_KEY` | no server starts: who asks for HTTPS must not get HTTP |
 //! | the others below | a warning that says what is not done |
 //!
 //! A variable that is empty counts as one that is not there.
@@ -77,23 +76,6 @@ fn why_not(name: &str) -> Option<&'static str> {
             Some("instances are bounded by `--max-requests`, `--max-memory` and `--max-memory-total`")
         }
         None => None,
-    }
-}
-
-/// Refuses to serve without the HTTPS that is asked for.
-pub(crate) fn refuse_tls() -> Result<(), Failure> {
-    match ["SPIN_TLS_CERT", "SPIN_TLS_KEY"]
-        .into_iter()
-        .find(|name| variable(name).is_some())
-    {
-        None => Ok(()),
-        Some(name) => Err(Failure::unusable(
-            Diagnostic::error(format!(
-                "`{name}` asks for HTTPS, which Outport does not serve yet"
-            ))
-            .at(location_of(name))
-            .helped_by("unset it, and let a proxy in front of Outport speak HTTPS"),
-        )),
     }
 }
 

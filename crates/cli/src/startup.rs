@@ -20,8 +20,9 @@ use crate::files::Files;
 use crate::kernel_sandbox::{Held, Inside as Sandboxed};
 use crate::network::Network;
 use crate::operator_options::{OperatorOptions, OperatorSettings};
+use crate::service_manager::ServiceManager;
 use crate::signals::{HangUps, StopSignals};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{HandedAdmin, Telemetry};
 use crate::terminal::Terminal;
 
 /// A process that has read what its operator wants.
@@ -30,6 +31,7 @@ pub(crate) struct Startup<'o> {
     pub(crate) terminal: Terminal,
     runtime: Runtime,
     hang_ups: HangUps,
+    manager: ServiceManager,
     /// The files that were read so far.
     pub(crate) files: Files,
     pub(crate) settings: OperatorSettings,
@@ -43,6 +45,8 @@ pub(crate) struct Needs<'d> {
     pub(crate) stores: &'d [PathBuf],
     /// True if clients are listened to.
     pub(crate) serves: bool,
+    /// The admin listener, if somebody else opened it.
+    pub(crate) admin: Option<HandedAdmin>,
     /// The name of their app, if it has one.
     pub(crate) app: Option<&'d str>,
     pub(crate) allocation: Allocation,
@@ -78,6 +82,7 @@ impl<'o> Startup<'o> {
             .enable_all()
             .build()?;
         let hang_ups = HangUps::note(&runtime)?;
+        let manager = ServiceManager::connect(terminal);
         let mut files = Files::default();
         let settings = options.read(&mut files)?;
         Ok(Startup {
@@ -85,6 +90,7 @@ impl<'o> Startup<'o> {
             terminal,
             runtime,
             hang_ups,
+            manager,
             files,
             settings,
         })
@@ -99,12 +105,13 @@ impl<'o> Startup<'o> {
             held,
         } = self.options.enter_sandbox(
             (needs.directories, needs.stores),
-            needs.serves,
+            (needs.serves, needs.admin),
             self.terminal,
             needs.tell,
         )?;
         stdio::open(needs.when_full)?;
-        let telemetry = Telemetry::start(telemetry, needs.app, self.terminal)?;
+        let manager = self.manager.clone();
+        let telemetry = Telemetry::start(telemetry, needs.app, manager, self.terminal)?;
         let engine = Engine::new(needs.allocation)?
             .under(needs.memory)
             .with_code(code.counted(&telemetry.meter()));
@@ -154,10 +161,10 @@ impl Ready<'_> {
         } = self;
         engine.end_compiling();
         held.seal(directories)?;
-        let readiness = network.telemetry().readiness();
-        readiness.guests_prepared();
+        let telemetry = network.telemetry();
+        telemetry.readiness().guests_prepared();
         let outcome = startup.runtime.block_on(async {
-            let signals = StopSignals::listen(startup.hang_ups, network.reload(), readiness.clone())?;
+            let signals = StopSignals::listen(startup.hang_ups, network.reload(), telemetry)?;
             guests(signals, &network).await
         });
         startup.runtime.shutdown_background();

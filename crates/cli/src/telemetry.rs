@@ -9,7 +9,9 @@
 //!
 //! Where no option asks for any of it, nothing is counted and no thread runs.
 
-use std::net::SocketAddr;
+use std::cell::RefCell;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -36,6 +38,7 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::otlp;
 use crate::service::address;
+use crate::service_manager::ServiceManager;
 use crate::terminal::Terminal;
 
 /// The options of what tools see.
@@ -65,9 +68,32 @@ pub(crate) struct TelemetryOptions {
 
 /// The outputs that were opened before the kernel's sandbox closed.
 pub(crate) struct TelemetryOutputs {
-    admin: Option<(AdminListener, HostNames)>,
+    admin: Option<AdminOutput>,
     access_log: Option<AccessLogOutput>,
     otlp: Option<&'static Otlp>,
+}
+
+/// The socket that tools connect to.
+struct AdminOutput {
+    listener: AdminListener,
+    names: HostNames,
+    begin: Begin,
+}
+
+/// An admin listener that somebody else opened.
+#[derive(Debug)]
+pub(crate) struct HandedAdmin {
+    pub(crate) socket: TcpListener,
+    pub(crate) begin: Begin,
+}
+
+/// When tools are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// As soon as there is something to say.
+    AtOnce,
+    /// When [`Telemetry::answer_tools`] says so: until then another process does, at the same socket.
+    Later,
 }
 
 impl TelemetryOutputs {
@@ -88,40 +114,72 @@ struct Told {
     access_log: Option<Arc<AccessLog>>,
     otlp: Option<&'static Otlp>,
     _export: Option<Export>,
-    _admin: Option<AdminServer>,
+    admin: RefCell<Admin>,
+    /// The socket of the admin listener, for the process that takes over.
+    admin_socket: Option<TcpListener>,
+    manager: ServiceManager,
+}
+
+/// The admin listener, if there is one.
+enum Admin {
+    None,
+    Waiting(AdminListener),
+    Answering {
+        /// It closes with this.
+        _server: AdminServer,
+    },
 }
 
 impl TelemetryOptions {
-    /// Opens what tools connect to, and what is written to. The audit log, which is open, has a file of its own; requests
-    /// are logged where the process `serves` clients.
+    /// Opens what tools connect to, unless they do so at a socket that was `handed` to this process, and what is written to.
+    /// The audit log, which is open, has a file of its own; requests are logged where the process `serves` clients.
     pub(crate) fn open(
         &self,
+        handed: Option<HandedAdmin>,
         audit: Option<&AuditOutput>,
         serves: bool,
         terminal: Terminal,
     ) -> Result<TelemetryOutputs, Failure> {
-        let names = self
-            .admin_listen
-            .map(|_| self.host_names())
-            .transpose()?
-            .unwrap_or_default();
-        let admin = self.admin_listen.map(AdminListener::bind).transpose();
-        let admin = admin.map_err(|error| {
-            let advice = "choose another address with `--admin-listen`; port 0 takes a free one";
-            Failure::unusable(Diagnostic::error(error.to_string()).helped_by(advice))
-        })?;
-        if let Some(listener) = admin.as_ref().filter(|admin| !admin.address().ip().is_loopback()) {
+        let admin = match (handed, self.admin_listen) {
+            (Some(handed), _) => Some((AdminListener::adopt(handed.socket)?, handed.begin)),
+            (None, Some(address)) => Some((bind_admin(address)?, Begin::AtOnce)),
+            (None, None) => None,
+        };
+        if let Some((listener, _)) = admin
+            .as_ref()
+            .filter(|(admin, _)| !admin.address().ip().is_loopback())
+        {
             warn_of_others(listener.address(), terminal);
         }
+        let admin = match admin {
+            Some((listener, begin)) => Some(AdminOutput {
+                listener,
+                names: self.host_names()?,
+                begin,
+            }),
+            None => None,
+        };
         Ok(TelemetryOutputs {
-            admin: admin.map(|admin| (admin, names)),
+            admin,
             access_log: self.access_log.open(audit, serves, terminal)?,
             otlp: otlp::wanted(terminal)?,
         })
     }
 }
 
+fn bind_admin(address: SocketAddr) -> Result<AdminListener, Failure> {
+    AdminListener::bind(address).map_err(|error| {
+        let advice = "choose another address with `--admin-listen`; port 0 takes a free one";
+        Failure::unusable(Diagnostic::error(error.to_string()).helped_by(advice))
+    })
+}
+
 impl TelemetryOptions {
+    /// The address of `--admin-listen`.
+    pub(crate) fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_listen
+    }
+
     fn host_names(&self) -> Result<HostNames, Failure> {
         Ok(HostNames::parse(self.admin_host.iter().map(String::as_str))?)
     }
@@ -152,6 +210,7 @@ impl Telemetry {
     pub(crate) fn start(
         outputs: TelemetryOutputs,
         app: Option<&str>,
+        manager: ServiceManager,
         terminal: Terminal,
     ) -> Result<Self, Failure> {
         let readiness = Readiness::default();
@@ -168,21 +227,24 @@ impl Telemetry {
             }
             _ => None,
         };
-        let admin = match (outputs.admin, &registry) {
-            (Some((listener, names)), Some(registry)) => {
+        let mut admin_socket = None;
+        let (subjects, admin) = match (outputs.admin, &registry) {
+            (Some(output), Some(registry)) => {
                 let subjects = Arc::new(Subjects {
                     registry: registry.clone(),
                     readiness: readiness.clone(),
-                    names,
+                    names: output.names,
                     policy: OnceLock::new(),
                 });
-                let server = listener.start(subjects.clone())?;
-                terminal.insist(&format!("Admin listener: http://{}", server.address()));
-                Some((subjects, server))
+                admin_socket = Some(output.listener.copy()?);
+                let admin = match output.begin {
+                    Begin::AtOnce => answering(output.listener, &subjects, terminal)?,
+                    Begin::Later => Admin::Waiting(output.listener),
+                };
+                (Some(subjects), admin)
             }
-            _ => None,
+            _ => (None, Admin::None),
         };
-        let (subjects, server) = admin.unzip();
         let meter = registry.as_ref().map(Registry::meter).unwrap_or_default();
         let access_log = outputs
             .access_log
@@ -195,8 +257,45 @@ impl Telemetry {
             access_log,
             otlp,
             _export: export,
-            _admin: server,
+            admin: RefCell::new(admin),
+            admin_socket,
+            manager,
         })))
+    }
+
+    /// Answers tools, if they were to wait for the process that this one takes over from.
+    pub(crate) fn answer_tools(&self, terminal: Terminal) -> io::Result<()> {
+        let mut admin = self.0.admin.borrow_mut();
+        *admin = match (std::mem::replace(&mut *admin, Admin::None), &self.0.subjects) {
+            (Admin::Waiting(listener), Some(subjects)) => answering(listener, subjects, terminal)?,
+            (as_it_is, _) => as_it_is,
+        };
+        Ok(())
+    }
+
+    /// Leaves tools to the process that has taken over.
+    pub(crate) fn leave_tools(&self) {
+        self.0.admin.replace(Admin::None);
+    }
+
+    /// The socket of the admin listener, for a process that will take over.
+    pub(crate) fn admin_socket(&self) -> io::Result<Option<TcpListener>> {
+        self.0
+            .admin_socket
+            .as_ref()
+            .map(TcpListener::try_clone)
+            .transpose()
+    }
+
+    /// The service manager, which is told what becomes of this process.
+    pub(crate) fn manager(&self) -> &ServiceManager {
+        &self.0.manager
+    }
+
+    /// Tells all that look at it that the process does what it is there for, as `status` says in a line.
+    pub(crate) fn ready(&self, status: &str) {
+        self.0.readiness.listening();
+        self.0.manager.ready(status);
     }
 
     /// The meter by which all is counted.
@@ -270,6 +369,12 @@ impl Telemetry {
         };
         let _ = subjects.policy.set(Box::new(effective));
     }
+}
+
+fn answering(listener: AdminListener, subjects: &Arc<Subjects>, terminal: Terminal) -> io::Result<Admin> {
+    let server = listener.start(subjects.clone())?;
+    terminal.insist(&format!("Admin listener: http://{}", server.address()));
+    Ok(Admin::Answering { _server: server })
 }
 
 /// The metrics of everything that this program is made of, as they are documented.

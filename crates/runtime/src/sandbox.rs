@@ -27,7 +27,8 @@
 //! kernel cannot tell which guest is behind one, so where they lead is for the gate alone; UDP sockets bound to a
 //! chosen port, as resolving names takes UDP and a filter does not see ports (Landlock does from Linux 7.2 on, ABI 10,
 //! which was not there to be tried); and where a guest has a writable directory, the times of all files of the user.
-//! What was open before stays open, such as the audit log. In the directory of that files can be made and written to,
+//! What was open before stays open, such as the audit log, and the Unix sockets by which a service manager is told of the
+//! process and by which the next process comes to take over. In the directory of that files can be made and written to,
 //! so that it can be rotated; not removed, renamed or cut off.
 //!
 //! Where the kernel has it, Landlock holds some rows a second time: requests to devices (Linux 6.10), signals and

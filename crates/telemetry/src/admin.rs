@@ -103,6 +103,26 @@ impl AdminListener {
         Ok(Self { socket, address })
     }
 
+    /// Answers at a socket that listens already.
+    ///
+    /// # Errors
+    ///
+    /// The system does not say where it listens, or does not let it be set up.
+    pub fn adopt(socket: TcpListener) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address })
+    }
+
+    /// The same socket once more, for another process to [adopt](Self::adopt).
+    ///
+    /// # Errors
+    ///
+    /// There are no descriptors left.
+    pub fn copy(&self) -> io::Result<TcpListener> {
+        self.socket.try_clone()
+    }
+
     /// The address, with the port that was taken.
     pub fn address(&self) -> SocketAddr {
         self.address

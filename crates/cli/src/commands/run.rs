@@ -107,6 +107,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
         directories: directories.list(),
         stores: &stores,
         serves: false,
+        admin: None,
         app: None,
         allocation: Allocation::Alone,
         memory: options.limits.of_all(),
@@ -148,11 +149,13 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     })?;
     ready.run(directories.list(), async |mut signals, network| {
         state.fill(&platform).await?;
-        network.telemetry().readiness().listening();
+        let telemetry = network.telemetry();
+        telemetry.ready("Running");
         let ended = tokio::select! {
             biased;
             outcome = command.run() => Ok(outcome),
             status = signals.next() => Err(status),
+            never = telemetry.manager().keep_watch(async || {}) => match never {},
         };
         let status = match ended {
             Ok(outcome) => {

@@ -14,9 +14,10 @@ use outport_runtime::stdio::WhenFull;
 use super::single::{FromOptions, HANDLES_EVENTS, link, load, name, review, state};
 use crate::author_options::AuthorOptions;
 use crate::failure::Failure;
+use crate::inherited::Inherited;
 use crate::limit_options::LimitOptions;
 use crate::operator_options::OperatorOptions;
-use crate::service::{ServiceOptions, finish, until_stopped};
+use crate::service::{Audience, ServiceOptions, finish, prepare, serving, take_over, until_stopped};
 use crate::startup::{Needs, Startup};
 use crate::terminal::Terminal;
 
@@ -44,6 +45,8 @@ pub(crate) struct Options {
 }
 
 pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
+    // Before anything is opened, whose descriptors could be taken for them.
+    let inherited = Inherited::take()?;
     let startup = Startup::begin(&options.operator, terminal)?;
     let entries = options.author.entries()?;
     let file = options
@@ -59,14 +62,20 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         terminal.say(&format!("Egress proxy: {proxies}"));
     }
 
-    let listeners = options.service.bind()?;
-    let stores = state.directories()?;
     let directories = options.author.directories()?;
+    options.service.keep_from(directories.list())?;
+    let telemetry = &options.operator.telemetry;
+    let sockets = options.service.open(inherited, Audience::Clients, telemetry)?;
+    if let Some(tls) = &sockets.tls {
+        tls.review(directories.list(), &startup.settings, terminal)?;
+    }
+    let stores = state.directories()?;
     let instances = options.service.limits.instances();
     let inside = startup.enter_sandbox(Needs {
         directories: directories.list(),
         stores: &stores,
         serves: true,
+        admin: sockets.admin,
         app: None,
         allocation: Allocation::Pool { instances },
         memory: options.limits.of_all(),
@@ -105,11 +114,18 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     })?;
     ready.run(directories.list(), async |mut signals, network| {
         state.fill(&platform).await?;
-        let router = network.telemetry().observe(router(component, instances));
-        let server = options.service.start(router, listeners, terminal)?;
-        network.telemetry().readiness().listening();
-        let status = until_stopped(&server, &mut signals).await;
-        Ok(status.max(finish(server, signals, terminal).await))
+        let telemetry = network.telemetry();
+        let listeners = sockets.listeners.expect("INVARIANT: there are clients");
+        let router = telemetry.observe(router(component, instances));
+        let prepared = prepare(sockets.upgrade, Some(&listeners), telemetry)?;
+        let status = serving(&listeners);
+        let server = options
+            .service
+            .start(router, (listeners, sockets.tls), network, terminal)?;
+        let offer = take_over(prepared, telemetry, terminal)?;
+        telemetry.ready(&status);
+        let why = until_stopped(&server, &mut signals, offer, (telemetry, terminal)).await;
+        Ok(finish(server, why, signals, terminal).await)
     })
 }
 

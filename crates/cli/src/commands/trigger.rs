@@ -164,6 +164,7 @@ fn run(up: &up::Options, id: &ComponentId, cause: Cause, terminal: Terminal) -> 
             directories: &up.copies(&written.manifest),
             stores: &stores,
             serves: false,
+            admin: None,
             app: Some(&written.manifest.application.name.value),
             allocation: Allocation::Single,
             memory: up.memory(),
@@ -188,7 +189,7 @@ fn run(up: &up::Options, id: &ComponentId, cause: Cause, terminal: Terminal) -> 
         .position(|command| command.guest().name() == id.as_str());
     ready.run(&[], async |mut signals, network| {
         state.fill(&platform).await?;
-        network.telemetry().readiness().listening();
+        network.telemetry().ready("Running");
         let _files = app.files;
         let router = Router::new(app.router, INSTANCES)
             .with_callees(app.callees)

@@ -33,14 +33,17 @@ use crate::author_options::{Variable, environment};
 use crate::brokers;
 use crate::failure::Failure;
 use crate::files::Files;
+use crate::inherited::Inherited;
 use crate::limit_options::LimitOptions;
 use crate::network::Network;
 use crate::operator_options::OperatorOptions;
-use crate::service::{ServiceOptions, finish, until_stopped};
+use crate::server_tls::ServedTls;
+use crate::service::{Audience, ServiceOptions, finish, prepare, serving, take_over, until_stopped, url};
 use crate::signals::StopSignals;
 use crate::startup::{Needs, Ready, Startup};
 use crate::state_options::InitialState;
 use crate::terminal::Terminal;
+use crate::upgrade::Upgrade;
 
 /// Run the app that a `spin.toml` describes.
 ///
@@ -77,6 +80,8 @@ pub(crate) struct Options {
 }
 
 pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
+    // Before anything is opened, whose descriptors could be taken for them.
+    let inherited = Inherited::take()?;
     let mut startup = Startup::begin(&options.operator, terminal)?;
     let mut remarks = startup.settings.remarks.clone();
     let app_options = options.app.at(options.path.as_deref());
@@ -92,23 +97,22 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let stores = state.directories()?;
     // Before the kernel's sandbox closes, and before guests are there.
     let fetched = options.fetch(&written.manifest, &app_options, &mut startup)?;
-    let listeners = if options.serves_http(&written.manifest) {
-        Some(options.service.bind()?)
-    } else {
-        None
-    };
+    let audience = options.audience(&written.manifest);
+    let telemetry = &options.operator.telemetry;
+    let sockets = options.service.open(inherited, audience, telemetry)?;
+    remarks.extend(sockets.tls.iter().flat_map(|tls| tls.remarks(&[])));
     let ready = startup
         .enter_sandbox(Needs {
             directories: &options.copies(&written.manifest),
             stores: &stores,
-            serves: listeners.is_some(),
+            serves: audience == Audience::Clients,
+            admin: sockets.admin,
             app: Some(&written.manifest.application.name.value),
-            allocation: if listeners.is_some() || options.waits_for_events(&written.manifest) {
-                Allocation::Pool {
+            allocation: match audience {
+                Audience::Clients | Audience::Events => Allocation::Pool {
                     instances: options.service.limits.instances(),
-                }
-            } else {
-                Allocation::Single
+                },
+                Audience::Nobody => Allocation::Single,
             },
             memory: options.limits.of_all(),
             when_full: WhenFull::Drop,
@@ -125,7 +129,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         state: &state,
         remarks: &remarks,
         app: &app,
-        address: listeners.as_ref().map(Listeners::address),
+        served_at: sockets.listeners.as_ref().map(url),
         wanted: &|id| options.wants(id),
     };
     summary.show(files, terminal);
@@ -133,7 +137,11 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     // Files of the app are the guests' to read.
     ready.run(&[], async |signals, network| {
         state.fill(&platform).await?;
-        options.run(app, listeners, (signals, network), terminal).await
+        let served = sockets.listeners.map(|listeners| (listeners, sockets.tls));
+        let upgrade = sockets.upgrade;
+        options
+            .run(app, (served, upgrade), (signals, network), terminal)
+            .await
     })
 }
 
@@ -250,6 +258,16 @@ impl Options {
             guest: "/".to_owned(),
             access: Access::Write,
         }]
+    }
+
+    fn audience(&self, manifest: &Manifest) -> Audience {
+        if self.serves_http(manifest) {
+            Audience::Clients
+        } else if self.waits_for_events(manifest) {
+            Audience::Events
+        } else {
+            Audience::Nobody
+        }
     }
 
     fn serves_http(&self, manifest: &Manifest) -> bool {
@@ -369,17 +387,18 @@ impl Options {
     async fn run(
         &self,
         app: App,
-        listeners: Option<Listeners>,
+        (served, upgrade): (Option<(Listeners, Option<ServedTls>)>, Upgrade),
         (mut signals, network): (StopSignals, &Network),
         terminal: Terminal,
     ) -> Result<i32, Failure> {
         let (_files, telemetry) = (app.files, network.telemetry());
-        if listeners.is_none() && app.listeners.is_empty() {
-            telemetry.readiness().listening();
+        if served.is_none() && app.listeners.is_empty() {
+            telemetry.ready("Running commands");
             let status = tokio::select! {
                 biased;
                 status = run_all(app.commands, terminal) => status,
                 status = signals.next() => status,
+                never = telemetry.manager().keep_watch(async || {}) => match never {},
             };
             signals.end_at_once();
             return Ok(status);
@@ -391,26 +410,33 @@ impl Options {
             .with_event_components(handled);
         let router = Arc::new(telemetry.observe(router));
         router.answer_calls_from(&app.gates);
-        let serves = listeners.is_some();
-        let server = match listeners {
-            Some(listeners) => self.service.start(router, listeners, terminal)?,
+        let listeners = served.as_ref().map(|(listeners, _)| listeners);
+        let prepared = prepare(upgrade, listeners, telemetry)?;
+        let serving = listeners.map(serving);
+        let server = match served {
+            Some(served) => self.service.start(router, served, network, terminal)?,
             None => self.service.start_for_events(router)?,
         };
+        // The one before asks for no more events from here on.
+        let offer = take_over(prepared, telemetry, terminal)?;
         app.listeners
             .into_iter()
             .for_each(|listener| server.listen(listener));
-        if !serves {
-            terminal.insist("Waiting for events");
+        if serving.is_none() {
+            terminal.insist(WAITING);
         }
-        telemetry.readiness().listening();
-        let status = tokio::select! {
+        telemetry.ready(serving.as_deref().unwrap_or(WAITING));
+        let why = tokio::select! {
             biased;
-            status = until_stopped(&server, &mut signals) => status,
+            why = until_stopped(&server, &mut signals, offer, (telemetry, terminal)) => why,
             never = run_beside(app.commands, terminal) => match never {},
         };
-        Ok(status.max(finish(server, signals, terminal).await))
+        Ok(finish(server, why, signals, terminal).await)
     }
 }
+
+/// Said where there are no clients.
+const WAITING: &str = "Waiting for events";
 
 /// Runs commands next to a server, which goes on when they have ended.
 async fn run_beside(commands: Vec<Command>, terminal: Terminal) -> Infallible {

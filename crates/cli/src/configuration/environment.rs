@@ -15,16 +15,17 @@ use super::setting::{Setting, Word};
 use crate::CommandLine;
 use crate::spin_environment::{location_of, variable};
 
-/// What the environment says of an option: of a list perhaps several items.
+/// What the environment says of an option: of a list perhaps several items. Spin's variables are for who says nothing
+/// to Outport: of a list that `is_typed`, they are no further items.
 ///
 /// # Errors
 ///
 /// The option does not take it.
-pub(super) fn settings(key: &Key) -> Result<Vec<Setting>, Diagnostic> {
+pub(super) fn settings(key: &Key, is_typed: bool) -> Result<Vec<Setting>, Diagnostic> {
     let own = key.variable();
     let of_own = variable(&own).map(|value| (own.as_str(), value));
     let spins = || {
-        let name = key.spins_variable()?;
+        let name = key.spins_variable().filter(|_| !is_typed)?;
         Some((name, variable(name)?))
     };
     let Some((name, value)) = of_own.or_else(spins) else {

@@ -325,11 +325,13 @@ pub(crate) const MASK: &str = "****";
 
 /// The variables of Spin's that stand for an option, where no variable of Outport's does. They are part of the environment,
 /// and count before the file.
-pub(crate) const SPINS_VARIABLES: [(&str, &str); 4] = [
+pub(crate) const SPINS_VARIABLES: [(&str, &str); 6] = [
     ("listen", "SPIN_HTTP_LISTEN_ADDR"),
     ("runtime-config-file", "RUNTIME_CONFIG_FILE"),
     ("state-dir", "SPIN_STATE_DIR"),
     ("max-memory", "SPIN_MAX_INSTANCE_MEMORY"),
+    ("tls-cert", "SPIN_TLS_CERT"),
+    ("tls-key", "SPIN_TLS_KEY"),
 ];
 
 /// Options that say something of another one. Typed without it they are a mistake; a file or an environment that is there

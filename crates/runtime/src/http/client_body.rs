@@ -19,6 +19,7 @@ use outport_policy::text;
 use tracing::Level;
 use wasmtime_wasi_http::{Error, WasiBody};
 
+use super::client_socket::UnderWay;
 use super::exchange::Exchange;
 use super::stall::Stall;
 use crate::failure_log::FailureLog;
@@ -104,6 +105,8 @@ pub(super) struct OutgoingBody {
     failures: Option<Arc<FailureLog>>,
     /// Ends with the body.
     exchange: Option<Box<Exchange>>,
+    /// The request, of a connection that has one at a time.
+    _under_way: Option<UnderWay>,
 }
 
 impl OutgoingBody {
@@ -119,7 +122,14 @@ impl OutgoingBody {
             part: usize::MAX,
             failures,
             exchange,
+            _under_way: None,
         }
+    }
+
+    /// The request is over with the body.
+    pub(super) fn of_request(mut self, under_way: UnderWay) -> Self {
+        self._under_way = Some(under_way);
+        self
     }
 
     /// The same in parts of at most so many bytes, for a protocol that shows only between parts whether its client

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::stall::Stall;
 
@@ -24,14 +24,22 @@ pub(super) struct ClientSocket {
     response: Arc<ResponseClock>,
 }
 
-/// The time when the response that is under way has to be over, of a connection that has one at a time.
+/// The response that is under way on a connection that has one at a time: when it has to be over, and whether the client
+/// does anything.
 pub(super) struct ResponseClock {
     born: Instant,
     /// `None` is no limit.
     limit: Option<Duration>,
     /// Milliseconds since `born`.
     end: AtomicU64,
+    /// Requests that have come, and whose responses are not over.
+    under_way: AtomicU64,
+    /// Goes up with all that happens: something was read, a request has come, a response is over.
+    events: AtomicU64,
 }
+
+/// A request that is under way until this is dropped.
+pub(super) struct UnderWay(Arc<ResponseClock>);
 
 impl ClientSocket {
     pub(super) fn new(socket: TcpStream, timeout: Duration, response: Arc<ResponseClock>) -> Self {
@@ -68,15 +76,33 @@ impl ResponseClock {
             born: Instant::now(),
             limit,
             end: AtomicU64::new(u64::MAX),
+            under_way: AtomicU64::new(0),
+            events: AtomicU64::new(0),
         }
     }
 
     /// A request has come.
-    pub(super) fn start(&self) {
+    pub(super) fn start(self: &Arc<Self>) -> UnderWay {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.events.fetch_add(1, Ordering::Relaxed);
         if let Some(limit) = self.limit {
             let end = self.born.elapsed().saturating_add(limit).as_millis();
             self.end
                 .store(u64::try_from(end).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+        UnderWay(Arc::clone(self))
+    }
+
+    /// Waits until nothing has happened for so long, and nothing is under way.
+    pub(super) async fn idle_for(&self, time: Duration) {
+        let mut seen = self.events.load(Ordering::Relaxed);
+        let mut quiet = 0;
+        while quiet < LOOKS {
+            sleep(time / LOOKS).await;
+            let events = self.events.load(Ordering::Relaxed);
+            let is_idle = events == seen && self.under_way.load(Ordering::Relaxed) == 0;
+            quiet = if is_idle { quiet + 1 } else { 0 };
+            seen = events;
         }
     }
 
@@ -88,13 +114,24 @@ impl ResponseClock {
     }
 }
 
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.events.fetch_add(1, Ordering::Relaxed);
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl AsyncRead for ClientSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buf)
+        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+        if read.is_ready() {
+            self.response.events.fetch_add(1, Ordering::Relaxed);
+        }
+        read
     }
 }
 
@@ -123,5 +160,35 @@ impl AsyncWrite for ClientSocket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+/// Looks at whether a connection is idle, in the time for which it has to be.
+const LOOKS: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use tokio::time::{advance, timeout};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_idle_once_nothing_has_happened_for_the_whole_time() {
+        let clock = Arc::new(ResponseClock::new(None));
+        let second = Duration::from_secs(1);
+        assert!(timeout(second * 2, clock.idle_for(second)).await.is_ok());
+        // A request that takes longer than that keeps it, and so does what came a moment ago.
+        let request = clock.start();
+        let mut idle = Box::pin(clock.idle_for(second));
+        assert!(timeout(second * 5, &mut idle).await.is_err());
+        drop(request);
+        assert!(timeout(second / 2, &mut idle).await.is_err());
+        drop(clock.start());
+        assert!(timeout(second * 9 / 10, &mut idle).await.is_err());
+        advance(second / 2).await;
+        assert!(
+            timeout(second / 2, &mut idle).now_or_never().is_some() || timeout(second, idle).await.is_ok()
+        );
     }
 }

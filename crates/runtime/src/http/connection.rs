@@ -1,20 +1,25 @@
-//! One connection of a client: HTTP/1.1, or HTTP/2 for a client who begins with it.
+//! One connection of a client: HTTP/1.1, or HTTP/2 for a client who begins with it; within TLS as was agreed on.
 //!
 //! Whatever a client owes has a time limit, so that nobody keeps a connection who does nothing with it:
 //!
 //! | what a client owes | time | otherwise |
 //! | --- | --- | --- |
-//! | the first bytes | [`header_timeout`](super::ServerLimits::header_timeout) | the connection ends |
+//! | the first bytes; where TLS is spoken, all of the [handshake](super::tls) | [`header_timeout`](super::ServerLimits::header_timeout) | the connection ends |
 //! | the rest of a request's headers, and of HTTP/1.1 the next request | the same | the connection ends |
 //! | of HTTP/2 a request, with none under way: pings, or headers that never end, are none | the same for the first, then [`client_timeout`](super::ServerLimits::client_timeout) | the connection ends |
 //! | to go on with a request's body, while its guest reads | `client_timeout` | the guest gets an error |
 //! | to read on: of HTTP/1.1 a part of what was written, of HTTP/2 a part of a body ([`Streams`]) | `client_timeout` | the connection ends; of HTTP/2 the stream |
 //! | to have read the whole response | the longest time of a guest, and `client_timeout` | the same |
 //!
+//! When the server stops, a client may be about to send a request, and would not know whether it was taken if the
+//! connection were closed. So HTTP/1.1 answers what still comes with `Connection: close`, and closes a connection only when
+//! it was idle for [`linger`](super::ServerLimits::linger). HTTP/2 says by GOAWAY which requests it takes.
+//!
 //! What a connection may cost beside its requests, in bytes: of HTTP/1.1 [`MAX_HEADERS`] for headers, of which nothing
 //! is taken before it comes, and as much again for what is to be written; of HTTP/2 [`CONNECTION_WINDOW`] for bodies
 //! that nobody reads yet, [`MAX_HEADER_LIST`] for the headers of each of [`MAX_STREAMS`] requests, and [`SEND_BUFFER`]
-//! for what each of them has to write.
+//! for what each of them has to write. TLS keeps as much as that
+//! again in either direction, at most.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -24,6 +29,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -33,11 +39,13 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::client_body::{OutgoingBody, RequestBody, Seen};
-use super::client_socket::{ClientSocket, ResponseClock};
+use super::client_socket::{ClientSocket, ResponseClock, UnderWay};
 use super::clients::{Client, ConnectionSlot};
 use super::leaving::Leave;
 use super::router::Router;
 use super::streams::Streams;
+use super::tls::{Handshakes, HttpVersion, Secured, TlsFacts, Turns};
+use super::transport::Transport;
 use super::wanted_body::{ClientConnection, Presence};
 
 /// A connection.
@@ -47,6 +55,8 @@ pub(super) struct Connection {
     pub(super) _slot: ConnectionSlot,
     /// Tells of the server's end.
     pub(super) leave: Leave,
+    /// Where TLS is spoken, its handshakes, and the turns that those of this worker take.
+    pub(super) handshakes: Option<(Arc<Handshakes>, Arc<Turns>)>,
 }
 
 /// The part that a connection and its requests share.
@@ -72,11 +82,13 @@ impl Connection {
     /// Serves a connection until one side ends it, or until the server stops.
     pub(super) async fn serve(self, socket: TcpStream) {
         let address = self.shared.address;
-        let ended = match timeout(self.shared.times.header, first_words(&socket)).await {
-            Ok(Ok(Protocol::Http1)) => self.serve_http1(socket).await,
-            Ok(Ok(Protocol::Http2)) => self.serve_http2(socket).await,
+        // Only HTTP/1.1 starts it.
+        let clock = Arc::new(ResponseClock::new(self.shared.times.response));
+        let ended = match self.begin(socket, &clock).await {
+            Some((HttpVersion::Http1, transport, tls)) => self.serve_http1(transport, clock, tls).await,
+            Some((HttpVersion::Http2, transport, tls)) => self.serve_http2(transport, tls).await,
             // The client left, or had nothing to say.
-            Ok(Err(_)) | Err(_) => Ok(()),
+            None => Ok(()),
         };
         if let Err(error) = ended {
             // That a response was not whole was told when its body ended.
@@ -84,41 +96,83 @@ impl Connection {
         }
     }
 
-    async fn serve_http1(mut self, socket: TcpStream) -> hyper::Result<()> {
+    /// Finds out what the client speaks, and speaks TLS where that is spoken. Who says nothing is not waited for when the
+    /// server stops.
+    async fn begin(
+        &self,
+        socket: TcpStream,
+        clock: &Arc<ResponseClock>,
+    ) -> Option<(HttpVersion, Transport, Option<TlsFacts>)> {
         let times = self.shared.times;
-        let clock = Arc::new(ResponseClock::new(times.response));
-        let socket = ClientSocket::new(socket, times.client, Arc::clone(&clock));
-        let shared = self.shared;
+        let mut leave = self.leave.clone();
+        let bounded = |socket| ClientSocket::new(socket, times.client, Arc::clone(clock));
+        if let Some((handshakes, turns)) = &self.handshakes {
+            let client = (socket, self.shared.address);
+            let secured = handshakes.secure(client, turns, leave.lingered(), bounded);
+            let Secured {
+                stream,
+                version,
+                facts,
+            } = secured.await?;
+            return Some((version, Transport::Tls(stream), Some(facts)));
+        }
+        let version = tokio::select! {
+            biased;
+            first = timeout(times.header, first_words(&socket)) => first.ok()?.ok()?,
+            () = leave.lingered() => return None,
+        };
+        Some((version, Transport::Plain(bounded(socket)), None))
+    }
+
+    async fn serve_http1(
+        mut self,
+        transport: Transport,
+        clock: Arc<ResponseClock>,
+        tls: Option<TlsFacts>,
+    ) -> hyper::Result<()> {
+        let times = self.shared.times;
         let client_connection = ClientConnection::new();
-        let present = Arc::new((shared, client_connection.presence()));
+        let present = Arc::new(Present {
+            shared: self.shared,
+            presence: client_connection.presence(),
+            leave: self.leave.clone(),
+            tls,
+        });
+        let requests = Arc::clone(&clock);
         let answer = service_fn(move |request| {
-            clock.start();
+            let under_way = requests.start();
             client_connection.next_request();
-            answer(Arc::clone(&present), request, usize::MAX)
+            answer_http1(Arc::clone(&present), request, under_way)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(times.header)
             .max_buf_size(MAX_HEADERS)
             .max_header_size(MAX_HEADERS)
-            .serve_connection(TokioIo::new(socket), answer);
+            .serve_connection(TokioIo::new(transport), answer);
         let mut connection = pin!(connection);
+        let idle = async {
+            let linger = self.leave.asked().await;
+            clock.idle_for(linger).await;
+        };
         tokio::select! {
             biased;
-            () = self.leave.asked() => connection.as_mut().graceful_shutdown(),
             ended = &mut connection => return ended,
+            () = idle => connection.as_mut().graceful_shutdown(),
         }
         connection.await
     }
 
-    async fn serve_http2(mut self, socket: TcpStream) -> hyper::Result<()> {
+    async fn serve_http2(mut self, transport: Transport, tls: Option<TlsFacts>) -> hyper::Result<()> {
         let times = self.shared.times;
-        let no_clock = Arc::new(ResponseClock::new(None));
-        let socket = ClientSocket::new(socket, times.client, no_clock);
         let streams = Streams::new(times.client, times.response);
-        let shared = self.shared;
         let client_connection = ClientConnection::new();
-        let present = Arc::new((shared, client_connection.presence()));
+        let present = Arc::new(Present {
+            shared: self.shared,
+            presence: client_connection.presence(),
+            leave: self.leave.clone(),
+            tls,
+        });
         let answer = service_fn(move |request| answer(Arc::clone(&present), request, PART));
         let connection = http2::Builder::new(streams.clone())
             .timer(TokioTimer::new())
@@ -132,13 +186,13 @@ impl Connection {
             .max_send_buf_size(SEND_BUFFER)
             .max_pending_accept_reset_streams(MAX_RESETS)
             .max_local_error_reset_streams(MAX_RESETS)
-            .serve_connection(TokioIo::new(socket), answer);
+            .serve_connection(TokioIo::new(transport), answer);
         let mut connection = pin!(connection);
         let mut look = Instant::now() + times.header.min(times.client);
         loop {
             tokio::select! {
                 biased;
-                () = self.leave.asked() => {
+                _ = self.leave.asked() => {
                     connection.as_mut().graceful_shutdown();
                     return connection.await;
                 }
@@ -160,13 +214,46 @@ impl Connection {
     }
 }
 
+/// The part of a connection that each of its requests needs.
+struct Present {
+    shared: Arc<ConnectionInner>,
+    presence: Presence,
+    leave: Leave,
+    /// None in the clear.
+    tls: Option<TlsFacts>,
+}
+
+/// Answers a request. Where the server stops it is the last one of its connection, and the client is told.
+async fn answer_http1(
+    present: Arc<Present>,
+    request: Request<Incoming>,
+    under_way: UnderWay,
+) -> Result<Response<OutgoingBody>, Infallible> {
+    let response = answer(Arc::clone(&present), request, usize::MAX).await?;
+    let mut response = response.map(|body| body.of_request(under_way));
+    if present.leave.is_asked() {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
 async fn answer(
-    present: Arc<(Arc<ConnectionInner>, Presence)>,
+    present: Arc<Present>,
     request: Request<Incoming>,
     part: usize,
 ) -> Result<Response<OutgoingBody>, Infallible> {
-    let (shared, presence) = &*present;
-    let request = request.map(|body| RequestBody::new(body, shared.times.client));
+    let Present {
+        shared,
+        presence,
+        tls,
+        ..
+    } = &*present;
+    let mut request = request.map(|body| RequestBody::new(body, shared.times.client));
+    if let Some(tls) = tls {
+        request.extensions_mut().insert(tls.clone());
+    }
     let mut answer = pin!(
         shared
             .router
@@ -181,20 +268,14 @@ async fn answer(
     Ok(response.map(|body| body.in_parts(part)))
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Protocol {
-    Http1,
-    Http2,
-}
-
 /// Looks at the first bytes and leaves them where they are. No HTTP/1 request begins with the method `PRI`.
-async fn first_words(socket: &TcpStream) -> io::Result<Protocol> {
+async fn first_words(socket: &TcpStream) -> io::Result<HttpVersion> {
     let mut start = [0; 3];
     let seen = socket.peek(&mut start).await?;
     Ok(if &start[..seen] == b"PRI" {
-        Protocol::Http2
+        HttpVersion::Http2
     } else {
-        Protocol::Http1
+        HttpVersion::Http1
     })
 }
 

@@ -1,16 +1,46 @@
 //! The sockets that the workers accept connections from: one a worker, all on the same address, so that the
-//! kernel spreads connections and no thread hands them on.
+//! kernel spreads connections and no thread hands them on. What they speak, HTTP or HTTPS, is told with them.
+//!
+//! Sockets may also be inherited: from systemd, or from an Outport that is about to end. Each of them has a queue of
+//! connections of its own, so each is served, whatever the number of workers:
+//!
+//! | sockets of an address | each worker has |
+//! | --- | --- |
+//! | as many as workers | one |
+//! | more | several |
+//! | fewer | one, that others have too; whoever is first has the next connection |
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use http::uri::Scheme;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-/// Listening sockets of one address.
+use super::tls::ServerTls;
+
+/// Listening sockets for workers.
 #[derive(Debug)]
 pub struct Listeners {
-    address: SocketAddr,
-    sockets: Vec<TcpListener>,
+    /// The addresses, each once, and the sockets of each.
+    sockets: Vec<(SocketAddr, Vec<TcpListener>)>,
+    workers: usize,
+    tls: Option<ServerTls>,
+}
+
+/// A socket, as one of the workers has it.
+#[derive(Debug)]
+pub(super) struct WorkerSocket {
+    pub(super) socket: TcpListener,
+    pub(super) sharing: WorkerSharing,
+}
+
+/// Who accepts from a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WorkerSharing {
+    /// One worker.
+    Own,
+    /// Several.
+    Shared,
 }
 
 /// Nobody can be listened to at an address.
@@ -48,6 +78,12 @@ pub enum ListenError {
         /// The system's error.
         source: io::Error,
     },
+    /// A socket that was inherited cannot be served.
+    #[error("the inherited socket cannot be used: {source}")]
+    Inherited {
+        /// The system's error.
+        source: io::Error,
+    },
 }
 
 impl Listeners {
@@ -61,16 +97,108 @@ impl Listeners {
         let address = sockets[0]
             .local_addr()
             .map_err(|source| ListenError::Other { address, source })?;
-        Ok(Self { address, sockets })
+        Ok(Self {
+            sockets: vec![(address, sockets)],
+            workers: workers.max(1),
+            tls: None,
+        })
     }
 
-    /// The address that the sockets listen on, with the port that was taken.
+    /// The same, on which HTTPS is spoken, and no HTTP.
+    pub fn with_tls(self, tls: ServerTls) -> Self {
+        Self {
+            tls: Some(tls),
+            ..self
+        }
+    }
+
+    /// `https` where TLS is spoken, else `http`.
+    pub fn scheme(&self) -> Scheme {
+        match self.tls {
+            Some(_) => Scheme::HTTPS,
+            None => Scheme::HTTP,
+        }
+    }
+
+    /// The settings of TLS, where that is spoken.
+    pub(super) fn tls(&self) -> Option<ServerTls> {
+        self.tls.clone()
+    }
+
+    /// Serves sockets that listen already, by so many workers. They may be of several addresses.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or the system does not let one be set up as this crate's own are.
+    pub fn adopt(sockets: Vec<TcpListener>, workers: usize) -> Result<Self, ListenError> {
+        let mut adopted: Vec<(SocketAddr, Vec<TcpListener>)> = Vec::new();
+        for socket in sockets {
+            let inherited = |source| ListenError::Inherited { source };
+            set_up(&SockRef::from(&socket)).map_err(inherited)?;
+            let address = socket.local_addr().map_err(inherited)?;
+            match adopted.iter_mut().find(|(known, _)| *known == address) {
+                Some((_, sockets)) => sockets.push(socket),
+                None => adopted.push((address, vec![socket])),
+            }
+        }
+        if adopted.is_empty() {
+            let source = io::Error::other("there is none");
+            return Err(ListenError::Inherited { source });
+        }
+        Ok(Self {
+            sockets: adopted,
+            workers: workers.max(1),
+            tls: None,
+        })
+    }
+
+    /// The address that the sockets listen on, with the port that was taken; of several the first.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.sockets[0].0
     }
 
-    pub(super) fn into_sockets(self) -> Vec<TcpListener> {
-        self.sockets
+    /// The addresses that the sockets listen on.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.sockets.iter().map(|(address, _)| *address)
+    }
+
+    /// The same sockets once more, for another process to [adopt](Self::adopt).
+    ///
+    /// # Errors
+    ///
+    /// When there are no descriptors left.
+    pub fn copies(&self) -> io::Result<Vec<TcpListener>> {
+        let sockets = self.sockets.iter().flat_map(|(_, sockets)| sockets);
+        sockets.map(TcpListener::try_clone).collect()
+    }
+
+    /// The sockets of each worker.
+    pub(super) fn by_worker(self) -> io::Result<Vec<Vec<WorkerSocket>>> {
+        let mut workers: Vec<_> = (0..self.workers).map(|_| Vec::new()).collect();
+        for (_, sockets) in self.sockets {
+            let number = sockets.len();
+            let sharing = |socket| {
+                if socket + number < self.workers {
+                    WorkerSharing::Shared
+                } else {
+                    WorkerSharing::Own
+                }
+            };
+            for worker in number..self.workers {
+                let of = worker % number;
+                workers[worker].push(WorkerSocket {
+                    socket: sockets[of].try_clone()?,
+                    sharing: WorkerSharing::Shared,
+                });
+            }
+            for (place, socket) in sockets.into_iter().enumerate() {
+                workers[place % self.workers].push(WorkerSocket {
+                    socket,
+                    sharing: sharing(place),
+                });
+            }
+        }
+        Ok(workers)
     }
 }
 
@@ -111,6 +239,15 @@ fn open(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     // A server that was just stopped leaves connections behind that would keep the address for minutes.
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(sharing == Sharing::WithWorkers)?;
+    set_up(&SockRef::from(&socket))?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Sets what each socket has, whoever opened it.
+fn set_up(socket: &SockRef<'_>) -> io::Result<()> {
+    socket.set_cloexec(true)?;
     socket.set_nonblocking(true)?;
     // Inherited by the connections; set here it costs no system call for each of them.
     socket.set_tcp_nodelay(true)?;
@@ -118,9 +255,7 @@ fn open(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     // acknowledged costs memory for as long as the client does not read.
     #[cfg(target_os = "linux")]
     socket.set_tcp_notsent_lowat(UNSENT)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(())
 }
 
 /// Bytes of a connection that are written and that the client has no room for yet. A write goes on when half of them
@@ -142,13 +277,59 @@ mod tests {
         let listeners = Listeners::bind(ANY_PORT, 3).unwrap();
         let address = listeners.address();
         assert_ne!(address.port(), 0);
-        let sockets = listeners.into_sockets();
-        assert_eq!(sockets.len(), 3);
-        assert!(
-            sockets
-                .iter()
-                .all(|socket| socket.local_addr().unwrap() == address)
+        let workers = listeners.by_worker().unwrap();
+        assert_eq!(workers.len(), 3);
+        for sockets in workers {
+            let [own] = &sockets[..] else {
+                panic!("{sockets:?}")
+            };
+            assert_eq!(own.socket.local_addr().unwrap(), address);
+            assert_eq!(own.sharing, WorkerSharing::Own);
+        }
+    }
+
+    #[test]
+    fn every_inherited_socket_is_served_and_every_worker_has_one() {
+        // (sockets, workers, sockets of each worker, those that are shared)
+        for (sockets, workers, expected, expected_shared) in [
+            (1, 1, vec![1], 0),
+            (1, 3, vec![1, 1, 1], 3),
+            (2, 3, vec![1, 1, 1], 2),
+            (3, 3, vec![1, 1, 1], 0),
+            (5, 2, vec![3, 2], 0),
+        ] {
+            let opened = Listeners::bind(ANY_PORT, sockets).unwrap();
+            let copies = opened.copies().unwrap();
+            assert_eq!(copies.len(), sockets);
+            let served = Listeners::adopt(copies, workers).unwrap();
+            assert_eq!(served.address(), opened.address());
+            let by_worker = served.by_worker().unwrap();
+            let numbers: Vec<_> = by_worker.iter().map(Vec::len).collect();
+            assert_eq!(numbers, expected, "{sockets} by {workers}");
+            let shared = by_worker.iter().flatten();
+            let shared = shared.filter(|socket| socket.sharing == WorkerSharing::Shared);
+            assert_eq!(shared.count(), expected_shared, "{sockets} by {workers}");
+        }
+    }
+
+    #[test]
+    fn sockets_of_several_addresses_are_served_by_every_worker() {
+        let one = Listeners::bind(ANY_PORT, 1).unwrap();
+        let two = Listeners::bind(ANY_PORT, 2).unwrap();
+        let mut sockets = one.copies().unwrap();
+        sockets.extend(two.copies().unwrap());
+        let both = Listeners::adopt(sockets, 2).unwrap();
+        assert_eq!(
+            both.addresses().collect::<Vec<_>>(),
+            [one.address(), two.address()]
         );
+        assert!(both.by_worker().unwrap().iter().all(|sockets| sockets.len() == 2));
+    }
+
+    #[test]
+    fn no_socket_is_none_to_serve() {
+        let none = Listeners::adopt(Vec::new(), 1).expect_err("there is none");
+        assert!(matches!(none, ListenError::Inherited { .. }), "{none}");
     }
 
     #[test]

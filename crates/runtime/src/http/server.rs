@@ -8,24 +8,29 @@
 //! of a client who has as many as it may is closed at once. Both leave the other clients their part.
 //!
 //! Stopping: the workers accept no more, connections finish the request they are at, and instances get a time of
-//! grace to end. What is left then is cut off.
+//! grace to end. What is left then is cut off. Idle connections [linger](ServerLimits::linger), for longer where another
+//! process has taken the listeners over and nobody waits for this one to end.
 
+use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::clients::ConnectionSlot;
 use super::connection::{Connection, ConnectionInner, Times};
 use super::connection_counts::ConnectionCounts;
 use super::leaving::Leaving;
-use super::listeners::Listeners;
+use super::listeners::{Listeners, WorkerSharing, WorkerSocket};
 use super::occasional::Occasional;
 use super::router::Router;
+use super::tls::{Handshakes, ServerTls, Turns};
 use crate::descriptors;
 use crate::triggers::{CLOSE_TIME, Listener, Place, Workers};
 
@@ -33,7 +38,7 @@ use crate::triggers::{CLOSE_TIME, Listener, Place, Workers};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerLimits {
-    /// Time for a client to send the headers of a request. Default 10 s.
+    /// Time for a client to send the headers of a request, and before them to agree on TLS. Default 10 s.
     pub header_timeout: Duration,
     /// Time for a client to go on: to send more of a request's body, to read more of a response, or with a connection
     /// of HTTP/2 on which nothing is under way. Default 60 s.
@@ -45,6 +50,9 @@ pub struct ServerLimits {
     pub connections_per_client: Option<usize>,
     /// Time that running requests get when the server stops. Default 10 s.
     pub grace: Duration,
+    /// Time that a connection without a request stays open when the server stops, for what its client is about to send;
+    /// at most half of `grace`. Default 0.5 s.
+    pub linger: Duration,
 }
 
 impl Default for ServerLimits {
@@ -55,6 +63,7 @@ impl Default for ServerLimits {
             connections: 10_000,
             connections_per_client: None,
             grace: Duration::from_secs(10),
+            linger: Duration::from_millis(500),
         }
     }
 }
@@ -80,6 +89,7 @@ impl ServerLimits {
 pub struct Server {
     stop: watch::Sender<Phase>,
     common: Arc<Common>,
+    linger: Duration,
     threads: Arc<Workers>,
     /// Closed once every worker has ended.
     workers: mpsc::Receiver<()>,
@@ -117,8 +127,8 @@ impl Server {
         listeners: Listeners,
         limits: ServerLimits,
     ) -> Result<Self, ServeError> {
-        let sockets = listeners.into_sockets().into_iter().map(Some);
-        Self::start_with(router.into(), sockets.collect(), limits)
+        let tls = listeners.tls();
+        Self::start_with(router.into(), listeners.by_worker()?, tls, limits)
     }
 
     /// Starts so many workers that have no clients, for [events](Server::listen) alone.
@@ -131,13 +141,14 @@ impl Server {
         workers: usize,
         limits: ServerLimits,
     ) -> Result<Self, ServeError> {
-        let none = (0..workers.max(1)).map(|_| None);
-        Self::start_with(router.into(), none.collect(), limits)
+        let none = (0..workers.max(1)).map(|_| Vec::new());
+        Self::start_with(router.into(), none.collect(), None, limits)
     }
 
     fn start_with(
         router: Arc<Router>,
-        sockets: Vec<Option<TcpListener>>,
+        sockets: Vec<Vec<WorkerSocket>>,
+        tls: Option<ServerTls>,
         limits: ServerLimits,
     ) -> Result<Self, ServeError> {
         let (stop, stopping) = watch::channel(Phase::Serving);
@@ -157,26 +168,30 @@ impl Server {
             connections: Arc::new(Semaphore::new(limits.connections.max(1))),
             of_one_client: limits.of_one_client(),
             grace: limits.grace,
+            linger: OnceLock::new(),
             not_accepted: Occasional::default(),
             turned_away: Occasional::default(),
             counts: ConnectionCounts::of(router.meter()),
+            handshakes: tls.map(|tls| Arc::new(Handshakes::new(tls, limits.header_timeout, router.meter()))),
             listening: Leaving::new(),
+            asking: Leaving::new(),
             router,
         });
-        for (number, socket) in sockets.into_iter().enumerate() {
+        for (number, sockets) in sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
             let worker = Worker {
                 common: Arc::clone(&common),
                 stopping: stopping.clone(),
+                turns: Arc::new(Turns::new()),
             };
             let (alive, fail) = (alive.clone(), Arc::clone(&fail));
             threads.push(runtime.handle().clone());
             thread::Builder::new()
                 .name(format!("outport-worker-{number}"))
                 .spawn(move || {
-                    note_failure(number, &fail, || runtime.block_on(worker.work(socket)));
+                    note_failure(number, &fail, || runtime.block_on(worker.work(sockets)));
                     // What still blocks, such as reading a file, had its time; it ends with the process.
                     runtime.shutdown_background();
                     drop(alive);
@@ -185,6 +200,7 @@ impl Server {
         Ok(Self {
             stop,
             common,
+            linger: limits.linger.min(limits.grace / 2),
             threads: Arc::new(Workers::new(threads)),
             workers,
             failed,
@@ -199,6 +215,7 @@ impl Server {
             stopping: self.stop.subscribe(),
             grace: self.common.grace,
             leave: self.common.listening.notice(),
+            asks: self.common.asking.notice(),
         };
         drop(self.threads.spawn(listener.run(place)));
     }
@@ -211,7 +228,33 @@ impl Server {
 
     /// Begins to stop. [`Server::ended`] says when it is done.
     pub fn stop(&self) {
+        self.stop_lingering(self.linger);
+    }
+
+    /// Begins to stop, since another process serves the same listeners by now: idle connections linger for longer. Returns
+    /// once no more events are asked for, so that the other one can.
+    pub async fn pass_on(&self) {
+        self.stop_lingering(LINGER_AFTER_ANOTHER.min(self.common.grace / 2));
+        self.common.asking.gone().await;
+    }
+
+    fn stop_lingering(&self, linger: Duration) {
+        // The first one counts.
+        self.common.linger.get_or_init(|| linger);
         self.stop.send_replace(Phase::Stopping);
+    }
+
+    /// The time that it takes to stop, at most.
+    pub fn time_to_stop(&self) -> Duration {
+        self.common
+            .grace
+            .saturating_add(2 * CLOSE_TIME)
+            .saturating_add(LAST_MOMENTS)
+    }
+
+    /// Waits until every worker has taken a turn: where one hangs, for ever.
+    pub async fn responds(&self) {
+        self.threads.take_a_turn().await
     }
 
     /// Waits until every worker has ended.
@@ -245,54 +288,69 @@ struct Common {
     connections: Arc<Semaphore>,
     of_one_client: usize,
     grace: Duration,
+    /// The time for which idle connections stay, once the server stops.
+    linger: OnceLock<Duration>,
     not_accepted: Occasional,
     turned_away: Occasional,
     counts: ConnectionCounts,
+    /// Where TLS is spoken.
+    handshakes: Option<Arc<Handshakes>>,
     /// What listens for events.
     listening: Leaving,
+    /// What asks for more events.
+    asking: Leaving,
 }
 
 struct Worker {
     common: Arc<Common>,
     stopping: watch::Receiver<Phase>,
+    /// Of its handshakes.
+    turns: Arc<Turns>,
 }
 
 impl Worker {
-    async fn work(self, socket: Option<TcpListener>) -> io::Result<()> {
-        let socket = socket.map(tokio::net::TcpListener::from_std).transpose()?;
+    async fn work(self, sockets: Vec<WorkerSocket>) -> io::Result<()> {
+        let sockets: Vec<_> = sockets
+            .into_iter()
+            .map(|own| Ok((tokio::net::TcpListener::from_std(own.socket)?, own.sharing)))
+            .collect::<io::Result<_>>()?;
         let connections = Leaving::new();
-        let mut stopping = self.stopping.clone();
         let accept = async {
-            match &socket {
-                Some(socket) => self.accept(socket, &connections).await,
-                None => std::future::pending().await,
-            }
+            let sockets = sockets.into_iter();
+            join_all(sockets.map(|(socket, sharing)| self.accept(socket, sharing, &connections))).await;
+            std::future::pending::<Infallible>().await
+        };
+        let leave = async {
+            stopped(&mut self.stopping.clone()).await;
+            let linger = self.common.linger.get().copied().unwrap_or_default();
+            let leave = async {
+                connections.all(linger).await;
+                self.common.listening.all(linger).await;
+                self.common.router.quiet().await;
+            };
+            let _ = tokio::time::timeout(self.common.grace, leave).await;
         };
         tokio::select! {
-            // The sender is only gone when nobody waits for a graceful end.
-            _ = stopping.wait_for(|phase| *phase == Phase::Stopping) => {}
-            never = accept => match never {}
+            () = leave => {}
+            never = accept => match never {},
         }
-        drop(socket);
-        let leave = async {
-            connections.all().await;
-            self.common.listening.all().await;
-            self.common.router.quiet().await;
-        };
-        let _ = tokio::time::timeout(self.common.grace, leave).await;
         // Servers of events hear that nobody listens any more, also where a handler was cut off.
-        let _ = tokio::time::timeout(2 * CLOSE_TIME, self.common.listening.all()).await;
+        let _ = tokio::time::timeout(2 * CLOSE_TIME, self.common.listening.gone()).await;
         self.common.sum_up();
         Ok(())
     }
 
-    async fn accept(
-        &self,
-        socket: &tokio::net::TcpListener,
-        connections: &Leaving,
-    ) -> std::convert::Infallible {
+    /// Accepts connections until the server stops. One that waits for its place then still gets it.
+    async fn accept(&self, socket: tokio::net::TcpListener, sharing: WorkerSharing, connections: &Leaving) {
+        let mut stopping = self.stopping.clone();
+        let mut stop = pin!(stopped(&mut stopping));
         loop {
-            let (client, address) = match socket.accept().await {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut stop => return,
+                accepted = socket.accept() => accepted,
+            };
+            let (client, address) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     self.common.pause_after(&error).await;
@@ -302,9 +360,10 @@ impl Worker {
             let Some(slot) = self.common.connect(address) else {
                 continue;
             };
+            let leave = connections.notice();
             let counted = self.common.counts.accept();
             // Its client is counted by now: one that has enough is turned away, and does not wait here before others.
-            let open = Arc::clone(&self.common.connections).acquire_owned().await;
+            let mut place = pin!(Arc::clone(&self.common.connections).acquire_owned());
             let connection = Connection {
                 shared: Arc::new(ConnectionInner {
                     router: Arc::clone(&self.common.router),
@@ -313,15 +372,46 @@ impl Worker {
                     times: self.common.times,
                 }),
                 _slot: slot,
-                leave: connections.notice(),
+                leave,
+                handshakes: self
+                    .common
+                    .handshakes
+                    .as_ref()
+                    .map(|handshakes| (Arc::clone(handshakes), Arc::clone(&self.turns))),
             };
-            tokio::spawn(async move {
-                connection.serve(client).await;
-                drop((open, counted));
-            });
+            let serve = |place| {
+                tokio::spawn(async move {
+                    connection.serve(client).await;
+                    drop((place, counted));
+                });
+            };
+            tokio::select! {
+                biased;
+                place = &mut place => serve(place),
+                () = &mut stop => {
+                    drop(socket);
+                    return serve(place.await);
+                }
+            }
+            if sharing == WorkerSharing::Shared {
+                // Else whoever wakes up first takes all that come together, and the others have nothing to do.
+                tokio::task::yield_now().await;
+            }
         }
     }
 }
+
+/// Waits until the server stops.
+async fn stopped(stopping: &mut watch::Receiver<Phase>) {
+    // The sender is only gone when nobody waits for a graceful end.
+    let _ = stopping.wait_for(|phase| *phase == Phase::Stopping).await;
+}
+
+/// What comes after: writing out logs.
+const LAST_MOMENTS: Duration = Duration::from_secs(4);
+
+/// The time that idle connections stay where another process serves: nobody waits for this one to end.
+const LINGER_AFTER_ANOTHER: Duration = Duration::from_secs(5);
 
 impl Common {
     /// Counts a connection of a client, unless it has enough.
@@ -360,6 +450,9 @@ impl Common {
         self.not_accepted.sum_up("cannot accept connections");
         self.turned_away
             .sum_up("connections were closed, of clients that had as many as one may have");
+        if let Some(handshakes) = &self.handshakes {
+            handshakes.sum_up();
+        }
         self.router.sum_up();
     }
 }

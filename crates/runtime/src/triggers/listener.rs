@@ -42,6 +42,8 @@ pub(crate) struct Place {
     pub(crate) grace: Duration,
     /// Held until it is at its end.
     pub(crate) leave: Leave,
+    /// Held until no more events are asked for.
+    pub(crate) asks: Leave,
 }
 
 /// A connector that is driven, whatever its events are handed to.
@@ -55,6 +57,8 @@ struct Driver {
     outage: Option<Vec<String>>,
     /// What the operator's new list permits is tried at once.
     replacements: Replacements,
+    /// Given up once no more events are asked for.
+    asks: Option<Leave>,
 }
 
 /// Begins to handle an event; the answer says what became of it.
@@ -79,6 +83,7 @@ impl Listener {
             stopping,
             grace,
             leave,
+            asks,
         } = place;
         let (handler, stop) = (component.clone(), stopping.clone());
         let driver = Driver {
@@ -102,6 +107,7 @@ impl Listener {
             grace,
             outage: None,
             replacements: component.guest().egress().replacements(),
+            asks: Some(asks),
         };
         driver.drive(stopping).await;
         component.sum_up();
@@ -143,6 +149,7 @@ impl Driver {
                 () = self.replacements.next() => waits = Waits::default(),
             }
         }
+        self.asks = None;
         // A server that does not answer is left all the same.
         let _ = timeout(CLOSE_TIME, self.connector.close()).await;
     }
@@ -221,6 +228,7 @@ impl Driver {
             tokio::select! {
                 biased;
                 () = stopped(stopping), if due.is_none() => {
+                    self.asks = None;
                     let now = Instant::now();
                     due = Some(now.checked_add(self.grace).unwrap_or(now + FOREVER));
                     end.get_or_insert(End::Stopped);

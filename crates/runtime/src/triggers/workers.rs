@@ -29,4 +29,12 @@ impl Workers {
         let number = self.next.fetch_add(1, Ordering::Relaxed) % self.handles.len().max(1);
         self.handles.get(number).map(|handle| handle.spawn(task))
     }
+
+    /// Waits until each of them has run something. One that has ended is not waited for.
+    pub(crate) async fn take_a_turn(&self) {
+        let turns: Vec<_> = self.handles.iter().map(|handle| handle.spawn(async {})).collect();
+        for turn in turns {
+            let _ = turn.await;
+        }
+    }
 }

@@ -121,6 +121,7 @@ impl Driven {
             grace: Duration::from_secs(10),
             outage: None,
             replacements: egress.replacements(),
+            asks: None,
         };
         Self {
             asked: is_asked,
@@ -334,6 +335,7 @@ async fn each_reason_is_told_once_until_there_are_events_again() {
         grace: Duration::ZERO,
         outage: None,
         replacements: egress().replacements(),
+        asks: None,
     };
     let told = |driver: &Driver| driver.outage.as_ref().map(Vec::len);
     for (message, number) in [("gone", 1), ("gone", 1), ("refused", 2), ("gone", 2)] {
