@@ -7,8 +7,8 @@ use std::time::Duration;
 
 /// A connection.
 #[derive(Debug)]
-pub struct Http2 {
-    stream: TcpStream,
+pub struct Http2<S = TcpStream> {
+    stream: S,
 }
 
 /// A frame.
@@ -54,9 +54,30 @@ impl Http2 {
     /// # Errors
     ///
     /// If the server takes nothing.
-    pub fn begin(mut stream: TcpStream, window: u32) -> io::Result<Self> {
+    pub fn begin(stream: TcpStream, window: u32) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        Self::begin_on(stream, window)
+    }
+
+    /// How long [`next_frame`](Http2::next_frame) waits, instead of thirty seconds.
+    ///
+    /// # Panics
+    ///
+    /// If it is no time at all.
+    pub fn set_read_timeout(&mut self, timeout: Duration) {
+        let set = self.stream.set_read_timeout(Some(timeout));
+        set.expect("a time that is not zero");
+    }
+}
+
+impl<S: Read + Write> Http2<S> {
+    /// The same on any stream, such as one within TLS.
+    ///
+    /// # Errors
+    ///
+    /// If the server takes nothing.
+    pub fn begin_on(mut stream: S, window: u32) -> io::Result<Self> {
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")?;
         let mut http2 = Self { stream };
         // SETTINGS_INITIAL_WINDOW_SIZE
@@ -115,16 +136,6 @@ impl Http2 {
             _ => {}
         }
         Ok(frame)
-    }
-
-    /// How long [`next_frame`](Http2::next_frame) waits, instead of thirty seconds.
-    ///
-    /// # Panics
-    ///
-    /// If it is no time at all.
-    pub fn set_read_timeout(&mut self, timeout: Duration) {
-        let set = self.stream.set_read_timeout(Some(timeout));
-        set.expect("a time that is not zero");
     }
 
     /// The next frame that is of this kind. None if the connection ends without one.

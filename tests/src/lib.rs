@@ -49,6 +49,7 @@ pub mod sqs;
 pub mod stores;
 pub mod tcp;
 pub mod tls;
+pub mod tls_client;
 pub mod transcript;
 pub mod turnstile;
 pub mod udp;

@@ -330,14 +330,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// Where it serves, once it does: what the line `Serving http://ADDR:PORT` says.
+    /// Where it serves, once it does: what the line `Serving http://ADDR:PORT`, or `https://`, says.
     ///
     /// # Panics
     ///
     /// If the line does not come.
     pub fn address(&self) -> SocketAddr {
-        let line = self.wait_for_error_line("Serving http://");
-        let address = line.trim_start_matches("Serving http://").trim_end_matches('/');
+        let line = self.wait_for_error_line("Serving http");
+        let (_, address) = line.split_once("://").unwrap_or_default();
         address
             .parse()
             .unwrap_or_else(|_| panic!("`{line}` has no address"))

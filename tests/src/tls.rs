@@ -1,5 +1,5 @@
 //! An authority of the test's own, and servers whose certificates it signed: one for HTTPS, and one that does with its
-//! clients what the test says.
+//! clients what the test says. Clients are in [`tls_client`](crate::tls_client).
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -26,11 +26,16 @@ pub struct Identity {
     pub certificate: String,
     /// Its private key.
     pub key: String,
-    der: CertificateDer<'static>,
-    private: PrivateKeyDer<'static>,
+    pub(crate) der: CertificateDer<'static>,
+    pub(crate) private: PrivateKeyDer<'static>,
 }
 
 impl Identity {
+    /// The certificate as DER.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
     /// For a server that shows it, and asks for no certificate.
     ///
     /// # Panics
@@ -80,6 +85,18 @@ impl Authority {
         self.sign(&CertificateParams::new(vec![name.to_owned()]).expect("a name"))
     }
 
+    /// A certificate for these names, in which the test has changed something.
+    ///
+    /// # Panics
+    ///
+    /// If one of the names is none.
+    pub fn identity_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("names");
+        change(&mut params);
+        self.sign(&params)
+    }
+
     fn sign(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().expect("a key of our own");
         let certificate = params
@@ -116,7 +133,7 @@ impl Authority {
         Arc::new(config)
     }
 
-    fn roots(&self) -> Arc<RootCertStore> {
+    pub(crate) fn roots(&self) -> Arc<RootCertStore> {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).expect("a root of our own");
         Arc::new(roots)

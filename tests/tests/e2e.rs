@@ -56,6 +56,7 @@ mod sdk_javascript;
 mod sdk_python;
 mod sdk_requests;
 mod sdk_rust;
+mod serving_tls;
 mod shared_instances;
 mod signals;
 mod snapshots_2023;

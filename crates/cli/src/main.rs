@@ -48,6 +48,7 @@ mod reach;
 mod reference_options;
 mod reload;
 mod replacement;
+mod server_tls;
 mod service;
 mod service_manager;
 mod signals;

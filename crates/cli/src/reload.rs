@@ -18,8 +18,8 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Weak;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use std::{fs, io, thread};
 
@@ -50,6 +50,8 @@ pub(crate) struct Reload {
     access_log: Weak<AccessLog>,
     manager: ServiceManager,
     terminal: Terminal,
+    /// Those who load something else again.
+    others: Arc<Mutex<Vec<Sender<()>>>>,
 }
 
 impl Reload {
@@ -70,6 +72,7 @@ impl Reload {
                 access_log: telemetry.access_log(),
                 manager: telemetry.manager().clone(),
                 terminal,
+                others: Arc::default(),
             });
         };
         let (thread, wanted) = mpsc::channel();
@@ -92,7 +95,17 @@ impl Reload {
             access_log: telemetry.access_log(),
             manager: telemetry.manager().clone(),
             terminal,
+            others: Arc::default(),
         })
+    }
+
+    /// Tells others, too, when things are to be read again.
+    pub(crate) fn tell(&self, other: Sender<()>) {
+        self.others().push(other);
+    }
+
+    fn others(&self) -> MutexGuard<'_, Vec<Sender<()>>> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads it now, on the other thread, and opens the logs again.
@@ -103,9 +116,15 @@ impl Reload {
         if let Some(log) = self.access_log.upgrade() {
             log.reopen();
         }
-        match &self.thread {
+        let others = self.others();
+        for other in &*others {
             // The thread only ends after this.
+            let _ = other.send(());
+        }
+        match &self.thread {
             Some(thread) => drop(thread.send(())),
+            // They say themselves what comes of it, in their own time.
+            None if !others.is_empty() => self.manager.reloaded(),
             None => {
                 self.terminal.say(NO_FILE);
                 self.manager.reloaded();

@@ -7,7 +7,7 @@
 //! | `RUNTIME_CONFIG_FILE` | `--runtime-config-file`, unless that or `OUTPORT_RUNTIME_CONFIG_FILE` is there |
 //! | `SPIN_STATE_DIR` | `--state-dir`, unless that or `OUTPORT_STATE_DIR` is there |
 //! | `SPIN_MAX_INSTANCE_MEMORY` | `--max-memory`, unless that is there |
-//! | `SPIN_TLS_CERT`, `SPIN_TLS_KEY` | no server starts: who asks for HTTPS must not get HTTP |
+//! | `SPIN_TLS_CERT`, `SPIN_TLS_KEY` | `--tls-cert`, `--tls-key`, unless these or `OUTPORT_TLS_CERT`, `OUTPORT_TLS_KEY` are there |
 //! | the others below | a warning that says what is not done |
 //!
 //! A variable that is empty counts as one that is not there.
@@ -80,23 +80,6 @@ fn why_not(name: &str) -> Option<&'static str> {
             Some("instances are bounded by `--max-requests`, `--max-memory` and `--max-memory-total`")
         }
         None => None,
-    }
-}
-
-/// Refuses to serve without the HTTPS that is asked for.
-pub(crate) fn refuse_tls() -> Result<(), Failure> {
-    match ["SPIN_TLS_CERT", "SPIN_TLS_KEY"]
-        .into_iter()
-        .find(|name| variable(name).is_some())
-    {
-        None => Ok(()),
-        Some(name) => Err(Failure::unusable(
-            Diagnostic::error(format!(
-                "`{name}` asks for HTTPS, which Outport does not serve yet"
-            ))
-            .at(location_of(name))
-            .helped_by("unset it, and let a proxy in front of Outport speak HTTPS"),
-        )),
     }
 }
 

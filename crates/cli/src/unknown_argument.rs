@@ -225,7 +225,7 @@ const fn missing(names: &'static [&'static str], elsewhere: &'static str) -> For
     }
 }
 
-const FOREIGN: [Foreign; 24] = [
+const FOREIGN: [Foreign; 25] = [
     renamed(
         &["--insecure", "-k"],
         "--insecure-registry",
@@ -286,9 +286,21 @@ const FOREIGN: [Foreign; 24] = [
         &["--find-free-port"],
         "`--listen 127.0.0.1:0` of `outport serve` and `outport up` takes a free port",
     ),
-    missing(
-        &["--tls-cert", "--tls-key"],
-        "Outport does not serve HTTPS yet: let a proxy in front of it speak HTTPS",
+    renamed(
+        &[
+            "--cert",
+            "--certificate",
+            "--ssl-cert",
+            "--tls-certificate",
+            "--https-cert",
+        ],
+        "--tls-cert",
+        "`outport serve` and `outport up` have `--tls-cert FILE` and `--tls-key FILE`",
+    ),
+    renamed(
+        &["--key", "--ssl-key", "--private-key", "--https-key"],
+        "--tls-key",
+        "`outport serve` and `outport up` have `--tls-cert FILE` and `--tls-key FILE`",
     ),
     renamed(
         &["--mapdir", "--mount", "--volume"],

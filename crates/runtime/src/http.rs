@@ -46,6 +46,8 @@ mod server;
 mod shared_instance;
 mod stall;
 mod streams;
+mod tls;
+mod transport;
 mod wagi;
 mod waiting_room;
 mod wanted_body;
@@ -61,3 +63,7 @@ pub use router::{RouteAnswer, RouteEntry, Router};
 pub use routes::{RouteTable, Routed};
 pub(crate) use server::Phase;
 pub use server::{ServeError, Server, ServerLimits};
+pub use tls::{
+    AuthoritiesProblem, CertificateChain, CertificateProblem, ClientAuthorities, PemProblem, PrivateKey,
+    ServerCertificate, ServerTls, ServerTlsError, Validity,
+};

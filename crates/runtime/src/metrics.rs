@@ -20,6 +20,7 @@ pub const METRICS: &[MetricDescription] = &[
     CODE_CACHE,
     CLIENT_CONNECTIONS,
     CLIENT_CONNECTIONS_TOTAL,
+    TLS_HANDSHAKES,
     EVENTS,
 ];
 
@@ -115,6 +116,15 @@ pub(crate) const CLIENT_CONNECTIONS_TOTAL: MetricDescription = MetricDescription
     labels: &["outcome"],
     help: "Connections of clients, by outcome: `accepted`, `turned-away` since the client had as many as one may have, \
            or `failed` where the system gave none",
+};
+
+pub(crate) const TLS_HANDSHAKES: MetricDescription = MetricDescription {
+    name: "outport_tls_handshakes_total",
+    kind: MetricKind::Counter,
+    unit: None,
+    labels: &["outcome"],
+    help: "TLS handshakes with clients, by outcome: `succeeded`, `failed`, `abandoned` by a client who hung up, `timed-out`, \
+           or `plain-http` where a client spoke no TLS",
 };
 
 pub(crate) const EVENTS: MetricDescription = MetricDescription {

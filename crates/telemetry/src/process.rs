@@ -27,7 +27,8 @@ pub const RELOADS: MetricDescription = MetricDescription {
     kind: MetricKind::Counter,
     unit: None,
     labels: &["outcome"],
-    help: "Times that the operator's settings were read again, by outcome: `loaded`, or `refused` where the old ones stay",
+    help: "Times that the operator's settings, or the certificates of HTTPS, were read again, by outcome: `loaded`, or `refused` \
+           where the old ones stay",
 };
 
 /// What runs.

@@ -19,7 +19,7 @@ use outport_runtime::app::{App, AppBuilder, FetchedCode, OutputLines};
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::engine::Allocation;
 use outport_runtime::guest_env::{Access, Directory};
-use outport_runtime::http::{Listeners, Router};
+use outport_runtime::http::Router;
 use outport_runtime::memory_ceiling::MemoryCeiling;
 use outport_runtime::stdio::WhenFull;
 use outport_runtime::triggers::Brokers;
@@ -37,7 +37,7 @@ use crate::inherited::Inherited;
 use crate::limit_options::LimitOptions;
 use crate::network::Network;
 use crate::operator_options::OperatorOptions;
-use crate::service::{Audience, ServiceOptions, finish, prepare, serving, take_over, until_stopped};
+use crate::service::{Audience, Place, ServiceOptions, finish, prepare, take_over, until_stopped};
 use crate::signals::StopSignals;
 use crate::startup::{Needs, Ready, Startup};
 use crate::state_options::InitialState;
@@ -99,6 +99,8 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let audience = options.audience(&written.manifest);
     let telemetry = &options.operator.telemetry;
     let sockets = options.service.open(inherited, audience, telemetry)?;
+    let place = sockets.place;
+    remarks.extend(place.iter().flat_map(|place| place.remarks(&[])));
     let ready = startup
         .enter_sandbox(Needs {
             directories: &options.copies(&written.manifest),
@@ -127,7 +129,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         state: &state,
         remarks: &remarks,
         app: &app,
-        address: sockets.listeners.as_ref().map(Listeners::address),
+        served_at: place.as_ref().map(Place::url),
         wanted: &|id| options.wants(id),
     };
     summary.show(files, terminal);
@@ -135,9 +137,8 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     // Files of the app are the guests' to read.
     ready.run(&[], async |signals, network| {
         state.fill(&platform).await?;
-        let (listeners, upgrade) = (sockets.listeners, sockets.upgrade);
         options
-            .run(app, (listeners, upgrade), (signals, network), terminal)
+            .run(app, (place, sockets.upgrade), (signals, network), terminal)
             .await
     })
 }
@@ -384,12 +385,12 @@ impl Options {
     async fn run(
         &self,
         app: App,
-        (listeners, upgrade): (Option<Listeners>, Upgrade),
+        (place, upgrade): (Option<Place>, Upgrade),
         (mut signals, network): (StopSignals, &Network),
         terminal: Terminal,
     ) -> Result<i32, Failure> {
         let (_files, telemetry) = (app.files, network.telemetry());
-        if listeners.is_none() && app.listeners.is_empty() {
+        if place.is_none() && app.listeners.is_empty() {
             telemetry.ready("Running commands");
             let status = tokio::select! {
                 biased;
@@ -407,10 +408,10 @@ impl Options {
             .with_event_components(handled);
         let router = Arc::new(telemetry.observe(router));
         router.answer_calls_from(&app.gates);
-        let prepared = prepare(upgrade, listeners.as_ref(), telemetry)?;
-        let serving = listeners.as_ref().map(serving);
-        let server = match listeners {
-            Some(listeners) => self.service.start(router, listeners, terminal)?,
+        let prepared = prepare(upgrade, place.as_ref(), telemetry)?;
+        let serving = place.as_ref().map(Place::serving);
+        let server = match place {
+            Some(place) => self.service.start(router, place, network, terminal)?,
             None => self.service.start_for_events(router)?,
         };
         // The one before asks for no more events from here on.

@@ -97,6 +97,7 @@ impl Router {
             rest: uri.path(),
             named: &[],
             client: IN_PROCESS,
+            tls: None,
         };
         target.headers.put_into(request.headers_mut(), &described);
         let (exchange, trace) = Exchange::begin(&target.labels, &request, IN_PROCESS, None);

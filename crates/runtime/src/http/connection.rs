@@ -1,10 +1,10 @@
-//! One connection of a client: HTTP/1.1, or HTTP/2 for a client who begins with it.
+//! One connection of a client: HTTP/1.1, or HTTP/2 for a client who begins with it; within TLS as was agreed on.
 //!
 //! Whatever a client owes has a time limit, so that nobody keeps a connection who does nothing with it:
 //!
 //! | what a client owes | time | otherwise |
 //! | --- | --- | --- |
-//! | the first bytes | [`header_timeout`](super::ServerLimits::header_timeout) | the connection ends |
+//! | the first bytes; where TLS is spoken, all of the [handshake](super::tls) | [`header_timeout`](super::ServerLimits::header_timeout) | the connection ends |
 //! | the rest of a request's headers, and of HTTP/1.1 the next request | the same | the connection ends |
 //! | of HTTP/2 a request, with none under way: pings, or headers that never end, are none | the same for the first, then [`client_timeout`](super::ServerLimits::client_timeout) | the connection ends |
 //! | to go on with a request's body, while its guest reads | `client_timeout` | the guest gets an error |
@@ -18,7 +18,8 @@
 //! What a connection may cost beside its requests, in bytes: of HTTP/1.1 [`MAX_HEADERS`] for headers, of which nothing
 //! is taken before it comes, and as much again for what is to be written; of HTTP/2 [`CONNECTION_WINDOW`] for bodies
 //! that nobody reads yet, [`MAX_HEADER_LIST`] for the headers of each of [`MAX_STREAMS`] requests, and [`SEND_BUFFER`]
-//! for what each of them has to write.
+//! for what each of them has to write. TLS keeps as much as that
+//! again in either direction, at most.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -43,6 +44,8 @@ use super::clients::{Client, ConnectionSlot};
 use super::leaving::Leave;
 use super::router::Router;
 use super::streams::Streams;
+use super::tls::{Handshakes, HttpVersion, Secured, TlsFacts, Turns};
+use super::transport::Transport;
 use super::wanted_body::{ClientConnection, Presence};
 
 /// A connection.
@@ -52,6 +55,8 @@ pub(super) struct Connection {
     pub(super) _slot: ConnectionSlot,
     /// Tells of the server's end.
     pub(super) leave: Leave,
+    /// Where TLS is spoken, its handshakes, and the turns that those of this worker take.
+    pub(super) handshakes: Option<(Arc<Handshakes>, Arc<Turns>)>,
 }
 
 /// The part that a connection and its requests share.
@@ -77,17 +82,20 @@ impl Connection {
     /// Serves a connection until one side ends it, or until the server stops.
     pub(super) async fn serve(self, socket: TcpStream) {
         let address = self.shared.address;
+        // Only HTTP/1.1 starts it.
+        let clock = Arc::new(ResponseClock::new(self.shared.times.response));
         let mut leave = self.leave.clone();
-        let first = tokio::select! {
+        let begun = tokio::select! {
             biased;
-            first = timeout(self.shared.times.header, first_words(&socket)) => first,
+            begun = self.begin(socket, &clock) => begun,
             () = leave.lingered() => return,
         };
-        let ended = match first {
-            Ok(Ok(Protocol::Http1)) => self.serve_http1(socket).await,
-            Ok(Ok(Protocol::Http2)) => self.serve_http2(socket).await,
+        drop(leave);
+        let ended = match begun {
+            Some((HttpVersion::Http1, transport, tls)) => self.serve_http1(transport, clock, tls).await,
+            Some((HttpVersion::Http2, transport, tls)) => self.serve_http2(transport, tls).await,
             // The client left, or had nothing to say.
-            Ok(Err(_)) | Err(_) => Ok(()),
+            None => Ok(()),
         };
         if let Err(error) = ended {
             // That a response was not whole was told when its body ended.
@@ -95,15 +103,40 @@ impl Connection {
         }
     }
 
-    async fn serve_http1(mut self, socket: TcpStream) -> hyper::Result<()> {
+    /// Finds out what the client speaks, and speaks TLS where that is spoken.
+    async fn begin(
+        &self,
+        socket: TcpStream,
+        clock: &Arc<ResponseClock>,
+    ) -> Option<(HttpVersion, Transport, Option<TlsFacts>)> {
         let times = self.shared.times;
-        let clock = Arc::new(ResponseClock::new(times.response));
-        let socket = ClientSocket::new(socket, times.client, Arc::clone(&clock));
+        let bounded = |socket| ClientSocket::new(socket, times.client, Arc::clone(clock));
+        let Some((handshakes, turns)) = &self.handshakes else {
+            let version = timeout(times.header, first_words(&socket)).await.ok()?.ok()?;
+            return Some((version, Transport::Plain(bounded(socket)), None));
+        };
+        let client = (socket, self.shared.address);
+        let Secured {
+            stream,
+            version,
+            facts,
+        } = handshakes.secure(client, turns, bounded).await?;
+        Some((version, Transport::Tls(stream), Some(facts)))
+    }
+
+    async fn serve_http1(
+        mut self,
+        transport: Transport,
+        clock: Arc<ResponseClock>,
+        tls: Option<TlsFacts>,
+    ) -> hyper::Result<()> {
+        let times = self.shared.times;
         let client_connection = ClientConnection::new();
         let present = Arc::new(Present {
             shared: self.shared,
             presence: client_connection.presence(),
             leave: self.leave.clone(),
+            tls,
         });
         let requests = Arc::clone(&clock);
         let answer = service_fn(move |request| {
@@ -116,7 +149,7 @@ impl Connection {
             .header_read_timeout(times.header)
             .max_buf_size(MAX_HEADERS)
             .max_header_size(MAX_HEADERS)
-            .serve_connection(TokioIo::new(socket), answer);
+            .serve_connection(TokioIo::new(transport), answer);
         let mut connection = pin!(connection);
         let idle = async {
             let linger = self.leave.asked().await;
@@ -130,16 +163,15 @@ impl Connection {
         connection.await
     }
 
-    async fn serve_http2(mut self, socket: TcpStream) -> hyper::Result<()> {
+    async fn serve_http2(mut self, transport: Transport, tls: Option<TlsFacts>) -> hyper::Result<()> {
         let times = self.shared.times;
-        let no_clock = Arc::new(ResponseClock::new(None));
-        let socket = ClientSocket::new(socket, times.client, no_clock);
         let streams = Streams::new(times.client, times.response);
         let client_connection = ClientConnection::new();
         let present = Arc::new(Present {
             shared: self.shared,
             presence: client_connection.presence(),
             leave: self.leave.clone(),
+            tls,
         });
         let answer = service_fn(move |request| answer(Arc::clone(&present), request, PART));
         let connection = http2::Builder::new(streams.clone())
@@ -154,7 +186,7 @@ impl Connection {
             .max_send_buf_size(SEND_BUFFER)
             .max_pending_accept_reset_streams(MAX_RESETS)
             .max_local_error_reset_streams(MAX_RESETS)
-            .serve_connection(TokioIo::new(socket), answer);
+            .serve_connection(TokioIo::new(transport), answer);
         let mut connection = pin!(connection);
         let mut look = Instant::now() + times.header.min(times.client);
         loop {
@@ -182,11 +214,13 @@ impl Connection {
     }
 }
 
-/// The part of a connection that each of its requests needs.
+/// The part that is there for the requests of a connection while it lasts.
 struct Present {
     shared: Arc<ConnectionInner>,
     presence: Presence,
     leave: Leave,
+    /// None in the clear.
+    tls: Option<TlsFacts>,
 }
 
 /// Answers a request. Where the server stops it is the last one of its connection, and the client is told.
@@ -210,8 +244,16 @@ async fn answer(
     request: Request<Incoming>,
     part: usize,
 ) -> Result<Response<OutgoingBody>, Infallible> {
-    let Present { shared, presence, .. } = &*present;
-    let request = request.map(|body| RequestBody::new(body, shared.times.client));
+    let Present {
+        shared,
+        presence,
+        tls,
+        ..
+    } = &*present;
+    let mut request = request.map(|body| RequestBody::new(body, shared.times.client));
+    if let Some(tls) = tls {
+        request.extensions_mut().insert(tls.clone());
+    }
     let mut answer = pin!(
         shared
             .router
@@ -226,20 +268,14 @@ async fn answer(
     Ok(response.map(|body| body.in_parts(part)))
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Protocol {
-    Http1,
-    Http2,
-}
-
 /// Looks at the first bytes and leaves them where they are. No HTTP/1 request begins with the method `PRI`.
-async fn first_words(socket: &TcpStream) -> io::Result<Protocol> {
+async fn first_words(socket: &TcpStream) -> io::Result<HttpVersion> {
     let mut start = [0; 3];
     let seen = socket.peek(&mut start).await?;
     Ok(if &start[..seen] == b"PRI" {
-        Protocol::Http2
+        HttpVersion::Http2
     } else {
-        Protocol::Http1
+        HttpVersion::Http1
     })
 }
 

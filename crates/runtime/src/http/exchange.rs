@@ -16,6 +16,7 @@ use std::task::Poll;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
+use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Frame;
 use outport_egress::trace::SPANS;
@@ -30,6 +31,7 @@ use super::request_counts::known_method;
 use super::request_record::{RequestObserver, RequestRecord};
 use super::request_trace::RequestTrace;
 use super::route_labels::RouteLabels;
+use super::tls::scheme;
 use super::wanted_body::Wants;
 
 /// A request that is under way.
@@ -70,6 +72,7 @@ pub(super) struct Noted {
     client: SocketAddr,
     target: Uri,
     version: Version,
+    scheme: Scheme,
     headers: HeaderMap,
     received: Arc<AtomicU64>,
 }
@@ -92,6 +95,7 @@ impl Noted {
             client,
             target: request.uri().clone(),
             version: request.version(),
+            scheme: scheme(request),
             headers: request.headers().clone(),
             received,
         }))
@@ -196,6 +200,7 @@ impl Exchange {
             method: &self.method,
             target: &noted.target,
             version: noted.version,
+            scheme: &noted.scheme,
             headers: &noted.headers,
             component: self.labels.component.as_deref(),
             route: self.labels.route.as_deref(),
@@ -268,7 +273,7 @@ fn server_span<B>(labels: &RouteLabels, request: &Request<B>, client: SocketAddr
         http.request.method = Empty,
         http.route = labels.route.as_deref(),
         http.response.status_code = Empty,
-        url.scheme = "http",
+        url.scheme = Empty,
         url.path = Empty,
         client.address = Empty,
         client.port = Empty,
@@ -285,6 +290,7 @@ fn server_span<B>(labels: &RouteLabels, request: &Request<B>, client: SocketAddr
         None => span.record("otel.name", word),
     };
     span.record("http.request.method", method);
+    span.record("url.scheme", scheme(request).as_str());
     span.record("url.path", text::begin(format_args!("{}", request.uri().path())));
     if client != IN_PROCESS {
         span.record("client.address", client.ip().to_canonical().to_string());

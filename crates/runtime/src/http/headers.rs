@@ -10,6 +10,9 @@
 //! | `spin-base-path` | `/` |
 //! | `spin-client-addr` | `203.0.113.9:50412` |
 //! | `spin-path-match-kind` | `items` |
+//! | `spin-client-cert` | `:MIIB…:`, the certificate that the client has shown, if it was asked for one: DER, in base64 between colons (RFC 9440, section 2.2) |
+//!
+//! The last one is Outport's own, and the URL begins with `https://` where TLS is spoken.
 //!
 //! A guest believes them, so whatever a client sent under a `spin-` name is removed first, with `_` for `-` as well: to
 //! a guest that makes variables of headers, as CGI does, both are one.
@@ -17,7 +20,10 @@
 use std::net::SocketAddr;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::uri::Scheme;
 use outport_manifest::PathRoute;
+
+use super::tls::TlsFacts;
 
 /// The headers that are the same for every request on a route, made once.
 #[derive(Debug)]
@@ -34,6 +40,8 @@ pub(super) struct Described<'a> {
     pub(super) rest: &'a str,
     pub(super) named: &'a [(&'a str, &'a str)],
     pub(super) client: SocketAddr,
+    /// None of a request in the clear, or of a component of the app.
+    pub(super) tls: Option<&'a TlsFacts>,
 }
 
 const FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
@@ -43,6 +51,7 @@ const RAW_COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-raw-compon
 const COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-component-route");
 const BASE_PATH: HeaderName = HeaderName::from_static("spin-base-path");
 const CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr");
+const CLIENT_CERT: HeaderName = HeaderName::from_static("spin-client-cert");
 
 impl RouteHeaders {
     pub(super) fn of(route: &PathRoute) -> Self {
@@ -58,7 +67,11 @@ impl RouteHeaders {
     /// Replaces all `spin-` headers of a request by what is true of it.
     pub(super) fn put_into(&self, headers: &mut HeaderMap, request: &Described<'_>) {
         remove_claims(headers);
-        let url = format!("http://{}{}", request.authority, request.path_and_query);
+        let scheme = match request.tls {
+            Some(_) => Scheme::HTTPS,
+            None => Scheme::HTTP,
+        };
+        let url = format!("{scheme}://{}{}", request.authority, request.path_and_query);
         headers.insert(FULL_URL, value(&url));
         headers.insert(PATH_INFO, value(request.rest));
         headers.insert(MATCHED_ROUTE, self.matched.clone());
@@ -66,6 +79,9 @@ impl RouteHeaders {
         headers.insert(COMPONENT_ROUTE, self.prefix.clone());
         headers.insert(BASE_PATH, HeaderValue::from_static("/"));
         headers.insert(CLIENT_ADDR, value(&request.client.to_string()));
+        if let Some(certificate) = request.tls.and_then(TlsFacts::client_certificate) {
+            headers.insert(CLIENT_CERT, certificate.clone());
+        }
         for (name, text) in request.named {
             // A route may use a name that no header can have; such a segment stays untold.
             if let Ok(name) = HeaderName::try_from(format!("spin-path-match-{}", name.to_ascii_lowercase())) {
@@ -134,6 +150,7 @@ mod tests {
         headers.append("spin-client-addr", HeaderValue::from_static("1.2.3.4:6"));
         headers.insert("spin-path-match-admin", HeaderValue::from_static("yes"));
         headers.insert("spin_client_addr", HeaderValue::from_static("1.2.3.4:7"));
+        headers.insert("spin-client-cert", HeaderValue::from_static(":AAEC:"));
         headers.insert("spinner", HeaderValue::from_static("kept"));
         headers.insert("accept", HeaderValue::from_static("*/*"));
         RouteHeaders::of(&route).put_into(
@@ -144,6 +161,7 @@ mod tests {
                 rest: "/7",
                 named: &[("Kind", "items")],
                 client: SocketAddr::from(([203, 0, 113, 9], 50412)),
+                tls: None,
             },
         );
         let mut told: Vec<_> = headers

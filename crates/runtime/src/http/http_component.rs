@@ -40,6 +40,7 @@ use super::request_trace::{RequestTrace, TraceStay};
 use super::response_body::ResponseBody;
 use super::route_labels::RouteLabels;
 use super::shared_instance::{self, Ended};
+use super::tls::tls_facts;
 use super::wagi::WagiPre;
 use super::wanted_body::{Presence, Wants};
 use super::warm_instances::WarmInstances;
@@ -530,7 +531,11 @@ async fn run_p2<B: RequestBody>(
 ) -> wasmtime::Result<()> {
     let handler = handler.instantiate_async(&mut store).await?;
     let mut http = store.data_mut().http();
-    let request = http.new_incoming_request(p2::http::types::Scheme::Http, request)?;
+    let scheme = match tls_facts(&request) {
+        Some(_) => p2::http::types::Scheme::Https,
+        None => p2::http::types::Scheme::Http,
+    };
+    let request = http.new_incoming_request(scheme, request)?;
     let out = http.new_response_outparam_from_callback(move |answer| match answer {
         Ok(answer) => parts.answer(answer),
         Err(code) => parts.fail(&code),

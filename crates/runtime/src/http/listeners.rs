@@ -1,5 +1,5 @@
 //! The sockets that the workers accept connections from: one a worker, all on the same address, so that the
-//! kernel spreads connections and no thread hands them on.
+//! kernel spreads connections and no thread hands them on. What they speak, HTTP or HTTPS, is told with them.
 //!
 //! Sockets may also be inherited: from systemd, or from an Outport that is about to end. Each of them has a queue of
 //! connections of its own, so each is served, whatever the number of workers:
@@ -13,7 +13,10 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
+use http::uri::Scheme;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use super::tls::ServerTls;
 
 /// Listening sockets for workers.
 #[derive(Debug)]
@@ -21,7 +24,11 @@ pub struct Listeners {
     /// The addresses, each once, and the sockets of each.
     sockets: Vec<(SocketAddr, Vec<TcpListener>)>,
     workers: usize,
+    tls: Option<ServerTls>,
 }
+
+/// The sockets of each worker, and what is spoken on them.
+pub(super) type ByWorker = (Vec<Vec<WorkerSocket>>, Option<ServerTls>);
 
 /// A socket, as one of the workers has it.
 #[derive(Debug)]
@@ -96,7 +103,24 @@ impl Listeners {
         Ok(Self {
             sockets: vec![(address, sockets)],
             workers: workers.max(1),
+            tls: None,
         })
+    }
+
+    /// The same, on which HTTPS is spoken, and no HTTP.
+    pub fn with_tls(self, tls: ServerTls) -> Self {
+        Self {
+            tls: Some(tls),
+            ..self
+        }
+    }
+
+    /// `https` where TLS is spoken, else `http`.
+    pub fn scheme(&self) -> Scheme {
+        match self.tls {
+            Some(_) => Scheme::HTTPS,
+            None => Scheme::HTTP,
+        }
     }
 
     /// Serves sockets that listen already, by so many workers. They may be of several addresses.
@@ -122,6 +146,7 @@ impl Listeners {
         Ok(Self {
             sockets: adopted,
             workers: workers.max(1),
+            tls: None,
         })
     }
 
@@ -146,7 +171,7 @@ impl Listeners {
     }
 
     /// The sockets of each worker.
-    pub(super) fn by_worker(self) -> io::Result<Vec<Vec<WorkerSocket>>> {
+    pub(super) fn by_worker(self) -> io::Result<ByWorker> {
         let mut workers: Vec<_> = (0..self.workers).map(|_| Vec::new()).collect();
         for (_, sockets) in self.sockets {
             let number = sockets.len();
@@ -171,7 +196,7 @@ impl Listeners {
                 });
             }
         }
-        Ok(workers)
+        Ok((workers, self.tls))
     }
 }
 
@@ -250,7 +275,7 @@ mod tests {
         let listeners = Listeners::bind(ANY_PORT, 3).unwrap();
         let address = listeners.address();
         assert_ne!(address.port(), 0);
-        let workers = listeners.by_worker().unwrap();
+        let (workers, _) = listeners.by_worker().unwrap();
         assert_eq!(workers.len(), 3);
         for sockets in workers {
             let [own] = &sockets[..] else {
@@ -276,7 +301,7 @@ mod tests {
             assert_eq!(copies.len(), sockets);
             let served = Listeners::adopt(copies, workers).unwrap();
             assert_eq!(served.address(), opened.address());
-            let by_worker = served.by_worker().unwrap();
+            let (by_worker, _) = served.by_worker().unwrap();
             let numbers: Vec<_> = by_worker.iter().map(Vec::len).collect();
             assert_eq!(numbers, expected, "{sockets} by {workers}");
             let shared = by_worker.iter().flatten();
@@ -296,7 +321,8 @@ mod tests {
             both.addresses().collect::<Vec<_>>(),
             [one.address(), two.address()]
         );
-        assert!(both.by_worker().unwrap().iter().all(|sockets| sockets.len() == 2));
+        let (by_worker, _) = both.by_worker().unwrap();
+        assert!(by_worker.iter().all(|sockets| sockets.len() == 2));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
+use http::uri::Scheme;
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 /// Somebody who is told of each request of a client when it is over.
@@ -27,6 +28,8 @@ pub struct RequestRecord<'a> {
     pub target: &'a Uri,
     /// The version of HTTP.
     pub version: Version,
+    /// `https` where the client spoke TLS, else `http`: the connection's, whatever the target says.
+    pub scheme: &'a Scheme,
     /// The headers of the request.
     pub headers: &'a HeaderMap,
     /// The component that answered; none where no component was asked.

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::uri::{Authority, Scheme};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use outport_egress::Egress;
 use outport_egress::meter::Meter;
@@ -27,6 +28,7 @@ use super::request_record::RequestObserver;
 use super::request_trace::RequestTrace;
 use super::route_labels::RouteLabels;
 use super::routes::RouteTable;
+use super::tls::tls_facts;
 use super::wanted_body::{Presence, has_no_body};
 use crate::failure_log::FailureLog;
 use crate::triggers::EventComponent;
@@ -263,7 +265,11 @@ impl Router {
         client: SocketAddr,
     ) -> Result<&RouteTarget, HostReply<'_>> {
         let authority = authority(request)?;
+        if tls_facts(request).is_some() {
+            *request.uri_mut() = over_tls(request.uri(), &authority);
+        }
         let uri = request.uri().clone();
+        let tls = tls_facts(request).cloned();
         let routed = self.routes.route(uri.path()).ok_or(LocalReply::NoRoute)?;
         let described = Described {
             authority: authority.as_str(),
@@ -271,6 +277,7 @@ impl Router {
             rest: routed.rest,
             named: &routed.named,
             client,
+            tls: tls.as_ref(),
         };
         match routed.target {
             RouteEnd::Component(target) => {
@@ -303,6 +310,18 @@ impl Router {
         });
         LocalReply::TooDeep
     }
+}
+
+/// The URL of a request that came over TLS, by which guests of WASI 0.3 learn the scheme: it is the connection's, whatever
+/// its client wrote. One without a path (CONNECT) stays as it is.
+fn over_tls(uri: &Uri, authority: &Authority) -> Uri {
+    let mut parts = uri.clone().into_parts();
+    if parts.path_and_query.is_some() {
+        parts.scheme = Some(Scheme::HTTPS);
+        parts.authority = Some(authority.clone());
+    }
+    // A URL with all three parts is one.
+    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
 /// A response on its way to a client.

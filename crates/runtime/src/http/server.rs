@@ -30,6 +30,7 @@ use super::leaving::Leaving;
 use super::listeners::{Listeners, WorkerSharing, WorkerSocket};
 use super::occasional::Occasional;
 use super::router::Router;
+use super::tls::{Handshakes, ServerTls, Turns};
 use crate::descriptors;
 use crate::triggers::{CLOSE_TIME, Listener, Place, Workers};
 
@@ -37,7 +38,7 @@ use crate::triggers::{CLOSE_TIME, Listener, Place, Workers};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerLimits {
-    /// Time for a client to send the headers of a request. Default 10 s.
+    /// Time for a client to send the headers of a request, and before them to agree on TLS. Default 10 s.
     pub header_timeout: Duration,
     /// Time for a client to go on: to send more of a request's body, to read more of a response, or with a connection
     /// of HTTP/2 on which nothing is under way. Default 60 s.
@@ -126,7 +127,8 @@ impl Server {
         listeners: Listeners,
         limits: ServerLimits,
     ) -> Result<Self, ServeError> {
-        Self::start_with(router.into(), listeners.by_worker()?, limits)
+        let (sockets, tls) = listeners.by_worker()?;
+        Self::start_with(router.into(), sockets, tls, limits)
     }
 
     /// Starts so many workers that have no clients, for [events](Server::listen) alone.
@@ -140,12 +142,13 @@ impl Server {
         limits: ServerLimits,
     ) -> Result<Self, ServeError> {
         let none = (0..workers.max(1)).map(|_| Vec::new());
-        Self::start_with(router.into(), none.collect(), limits)
+        Self::start_with(router.into(), none.collect(), None, limits)
     }
 
     fn start_with(
         router: Arc<Router>,
         sockets: Vec<Vec<WorkerSocket>>,
+        tls: Option<ServerTls>,
         limits: ServerLimits,
     ) -> Result<Self, ServeError> {
         let (stop, stopping) = watch::channel(Phase::Serving);
@@ -169,6 +172,7 @@ impl Server {
             not_accepted: Occasional::default(),
             turned_away: Occasional::default(),
             counts: ConnectionCounts::of(router.meter()),
+            handshakes: tls.map(|tls| Arc::new(Handshakes::new(tls, limits.header_timeout, router.meter()))),
             listening: Leaving::new(),
             asking: Leaving::new(),
             router,
@@ -180,6 +184,7 @@ impl Server {
             let worker = Worker {
                 common: Arc::clone(&common),
                 stopping: stopping.clone(),
+                turns: Arc::new(Turns::new()),
             };
             let (alive, fail) = (alive.clone(), Arc::clone(&fail));
             threads.push(runtime.handle().clone());
@@ -288,6 +293,8 @@ struct Common {
     not_accepted: Occasional,
     turned_away: Occasional,
     counts: ConnectionCounts,
+    /// Where TLS is spoken.
+    handshakes: Option<Arc<Handshakes>>,
     /// What listens for events.
     listening: Leaving,
     /// What asks for more events.
@@ -297,6 +304,8 @@ struct Common {
 struct Worker {
     common: Arc<Common>,
     stopping: watch::Receiver<Phase>,
+    /// Of its handshakes.
+    turns: Arc<Turns>,
 }
 
 impl Worker {
@@ -364,6 +373,11 @@ impl Worker {
                 }),
                 _slot: slot,
                 leave,
+                handshakes: self
+                    .common
+                    .handshakes
+                    .as_ref()
+                    .map(|handshakes| (Arc::clone(handshakes), Arc::clone(&self.turns))),
             };
             let serve = |place| {
                 tokio::spawn(async move {
@@ -436,6 +450,9 @@ impl Common {
         self.not_accepted.sum_up("cannot accept connections");
         self.turned_away
             .sum_up("connections were closed, of clients that had as many as one may have");
+        if let Some(handshakes) = &self.handshakes {
+            handshakes.sum_up();
+        }
         self.router.sum_up();
     }
 }

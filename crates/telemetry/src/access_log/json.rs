@@ -25,6 +25,7 @@ pub(super) fn line(entry: &Entry<'_>) -> Option<String> {
         method: String::from_utf8_lossy(&entry.method),
         target: String::from_utf8_lossy(&entry.target),
         protocol: entry.protocol,
+        scheme: entry.scheme,
         host: text(&entry.host),
         status: entry.status,
         sent: entry.sent,
@@ -49,6 +50,7 @@ struct Object<'a> {
     method: Cow<'a, str>,
     target: Cow<'a, str>,
     protocol: &'static str,
+    scheme: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
     status: u16,
@@ -84,7 +86,7 @@ mod tests {
         assert_eq!(
             whole,
             "{\"time\":\"2026-03-01T09:30:00.125Z\",\"client\":\"127.0.0.1\",\"client_port\":40000,\
-             \"method\":\"GET\",\"target\":\"/a/b?c=d\",\"protocol\":\"HTTP/1.1\",\"host\":\"example.com:3000\",\
+             \"method\":\"GET\",\"target\":\"/a/b?c=d\",\"protocol\":\"HTTP/1.1\",\"scheme\":\"http\",\"host\":\"example.com:3000\",\
              \"status\":200,\"sent\":1234,\"received\":5,\"duration_ms\":12.345,\"complete\":true,\
              \"component\":\"web\",\"route\":\"/a/...\",\"referer\":\"http://example.com/\",\
              \"user_agent\":\"curl/8.5.0\",\"trace_id\":\"af7651f0000000000000000000000001\",\"sampled\":true}"

@@ -2,7 +2,6 @@
 //! the operator says to it, and what is odd.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 
 use outport_check::explain::permits_nothing;
 use outport_check::{
@@ -33,8 +32,8 @@ pub(super) struct Summary<'a> {
     /// The remarks on what the operator and the author wrote.
     pub(super) remarks: &'a [Diagnostic],
     pub(super) app: &'a App,
-    /// The address where it is served, if it is.
-    pub(super) address: Option<SocketAddr>,
+    /// The URL where it is served, without a path, if it is.
+    pub(super) served_at: Option<String>,
     /// The components that run.
     pub(super) wanted: &'a dyn Fn(&ComponentId) -> bool,
 }
@@ -121,12 +120,12 @@ impl Summary<'_> {
     }
 
     fn routes(&self) -> Vec<String> {
-        let Some(address) = self.address else {
+        let Some(served_at) = &self.served_at else {
             return Vec::new();
         };
         let triggers = self.written.manifest.http_triggers.iter();
         let wanted = triggers.filter(|trigger| trigger.component().is_none_or(|id| (self.wanted)(&id.value)));
-        aligned(wanted.map(|trigger| (url(trigger, address), answerer(trigger))))
+        aligned(wanted.map(|trigger| (url(trigger, served_at), answerer(trigger))))
     }
 
     fn commands(&self) -> Vec<String> {
@@ -261,9 +260,9 @@ fn not_provided(guest: &GuestPre, terminal: Terminal) -> Diagnostic {
     })
 }
 
-fn url(trigger: &HttpTrigger, address: SocketAddr) -> String {
+fn url(trigger: &HttpTrigger, served_at: &str) -> String {
     match &trigger.route.value {
-        Route::Path(route) => format!("http://{address}{route}"),
+        Route::Path(route) => format!("{served_at}{route}"),
         Route::Private => "private".into(),
     }
 }

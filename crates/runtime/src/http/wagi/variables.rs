@@ -27,6 +27,7 @@ use outport_manifest::WagiArguments;
 use percent_encoding::percent_decode_str;
 
 use crate::guest_env::GuestEnv;
+use crate::http::tls::TlsFacts;
 use crate::http::{IN_PROCESS, authority};
 
 /// The arguments and environment variables for one request.
@@ -69,6 +70,7 @@ fn of_cgi(head: &Parts, body: &impl Body, query: &str) -> Vec<(String, String)> 
     let client: SocketAddr = told("spin-client-addr").parse().unwrap_or(IN_PROCESS);
     let client = client.ip().to_string();
     let route = told("spin-matched-route");
+    let is_https = head.extensions.get::<TlsFacts>().is_some();
     let rest = told("spin-path-info");
     let mut variables = vec![
         ("AUTH_TYPE", String::new()),
@@ -91,11 +93,16 @@ fn of_cgi(head: &Parts, body: &impl Body, query: &str) -> Vec<(String, String)> 
                 .unwrap_or("localhost")
                 .to_owned(),
         ),
-        ("SERVER_PORT", port.unwrap_or(80).to_string()),
+        (
+            "SERVER_PORT",
+            port.unwrap_or(if is_https { 443 } else { 80 }).to_string(),
+        ),
         ("SERVER_PROTOCOL", format!("{:?}", head.version)),
         ("SERVER_SOFTWARE", "WAGI/1".to_owned()),
         ("X_RAW_PATH_INFO", rest.to_owned()),
     ];
+    // Not of CGI, but what every server says, and many a library looks for.
+    variables.extend(is_https.then(|| ("HTTPS", "on".to_owned())));
     // Of a body in chunks nobody knows before its end how long it is.
     let length = body.size_hint().exact();
     variables.extend(length.map(|length| ("CONTENT_LENGTH", length.to_string())));
