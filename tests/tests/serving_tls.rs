@@ -37,7 +37,7 @@ component = "web"
 route = "/p3/..."
 component = "web-p3"
 [[trigger.http]]
-route = "/first/..."
+route = "/echo"
 component = "first"
 [[trigger.http]]
 route = "/cgi/..."
@@ -112,9 +112,9 @@ fn guests_logs_and_the_terminal_know_that_it_is_https() {
         "{headers}"
     );
     // The guest's own view of the scheme.
-    let echoed = client.get(server, "/first/echo").unwrap().body;
+    let echoed = client.get(server, "/echo").unwrap().body;
     assert!(
-        echoed.contains("Scheme::Https") || echoed.contains("Https"),
+        echoed.lines().next().is_some_and(|line| line.contains("Https")),
         "{echoed}"
     );
 
@@ -262,7 +262,7 @@ fn the_name_that_a_client_asks_for_chooses_the_certificate() {
             .connect(server)
             .unwrap_err();
         assert!(
-            refused.to_string().contains("NotValidForName"),
+            refused.to_string().contains("not valid for name"),
             "{name}: {refused}"
         );
     }
@@ -718,24 +718,26 @@ fn iso_5_clients_who_never_finish_a_handshake_are_in_nobodys_way() {
     }
     let took = start.elapsed();
     assert!(took > Duration::from_secs(8) && took < PATIENCE, "{took:?}");
-    let counted = counts(&run);
-    assert!(
-        counted.contains("outport_tls_handshakes_total{outcome=\"timed-out\"} 300"),
-        "{counted}"
-    );
+    until("all of them are counted", || {
+        counts(&run).contains("outport_tls_handshakes_total{outcome=\"timed-out\"} 300")
+    });
     run.stop().expect_code(0);
 }
 
 /// The lines of the metrics about handshakes.
 fn counts(run: &Running) -> String {
+    let text = text_of_metrics(run);
+    let lines = text.lines().filter(|line| line.starts_with("outport_tls_"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn text_of_metrics(run: &Running) -> String {
     let line = run.wait_for_error_line("Admin listener: http://");
     let admin: SocketAddr = line
         .trim_start_matches("Admin listener: http://")
         .parse()
         .unwrap();
-    let text = http::get(admin, "/metrics").unwrap().body;
-    let lines = text.lines().filter(|line| line.starts_with("outport_tls_"));
-    lines.collect::<Vec<_>>().join("\n")
+    http::get(admin, "/metrics").unwrap().body
 }
 
 #[test]
@@ -786,7 +788,7 @@ fn who_speaks_something_else_is_told_and_counted() {
 fn iso_5_a_client_who_reads_no_more_is_let_go_within_tls_too() {
     let authority = Authority::new();
     let run = hello(&authority.identity("localhost"))
-        .option("--client-timeout=1s")
+        .options(["--client-timeout=1s", "--admin-listen=127.0.0.1:0"])
         .start();
     let client = TlsClient::trusting(&authority);
     let mut stream = client.connect(run.address()).unwrap();
@@ -795,7 +797,9 @@ fn iso_5_a_client_who_reads_no_more_is_let_go_within_tls_too() {
         .unwrap();
     let start = Instant::now();
     // Nothing is read: the server gives up, and what is still read after that breaks off.
-    run.wait_for_error_text("broke off");
+    until(format_args!("the client is let go\n{run}"), || {
+        text_of_metrics(&run).contains("\noutport_client_connections_open 0\n")
+    });
     assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
     let read = io::copy(&mut stream, &mut io::sink());
     assert!(!matches!(read, Ok(100_000_000..)), "{read:?}");
@@ -813,21 +817,11 @@ fn iso_8_a_response_that_ends_with_its_connection_is_whole_only_with_an_end_of_t
     let ask = |path: &str| {
         let mut stream = client.connect(run.address()).unwrap();
         write!(stream, "GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").unwrap();
-        let mut got = Vec::new();
-        let end = stream.read_to_end(&mut got);
-        (got, end)
+        io::copy(&mut stream, &mut io::sink())
     };
-    let (got, end) = ask("/hello");
-    assert!(end.is_ok() && got.ends_with(b"hello\n"), "{end:?}");
+    assert!(ask("/hello").unwrap() > 0);
     // The guest is ended in the middle of its body, by its time.
-    let mut stream = client.connect(run.address()).unwrap();
-    stream
-        .write_all(b"GET /zeroes?1000000000 HTTP/1.0\r\nHost: x\r\n\r\n")
-        .unwrap();
-    let mut first = vec![0; 1000];
-    stream.read_exact(&mut first).unwrap();
-    run.wait_for_error_text("broke off");
-    let end = io::copy(&mut stream, &mut io::sink()).unwrap_err();
+    let end = ask("/zeroes?100000000000").unwrap_err();
     assert!(
         matches!(
             end.kind(),
@@ -835,6 +829,7 @@ fn iso_8_a_response_that_ends_with_its_connection_is_whole_only_with_an_end_of_t
         ),
         "{end:?}"
     );
+    run.wait_for_error_text("broke off");
     run.stop().expect_code(0);
 }
 
