@@ -4,7 +4,6 @@
 //! request is under way is a socket error.
 
 use std::io::Read;
-use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -26,17 +25,17 @@ pub struct Load {
 }
 
 impl Wrk {
-    /// Puts a load on `url`, by so many connections, until it is stopped.
+    /// Puts a load on what is at `url`, by so many connections, until it is stopped. Certificates are not looked at.
     ///
     /// # Panics
     ///
     /// If the program is not there.
-    pub fn start(server: SocketAddr, path: &str, connections: usize) -> Self {
+    pub fn start(url: &str, connections: usize) -> Self {
         let mut command = Command::new("wrk");
         command
             .args(["--threads=2", "--duration=300s", "--timeout=60s"])
             .arg(format!("--connections={connections}"))
-            .arg(format!("http://{server}{path}"))
+            .arg(url)
             .stdout(Stdio::piped());
         Self(Process::start(&mut command, Signal::INT).expect("wrk is installed (package wrk)"))
     }

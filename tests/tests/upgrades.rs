@@ -15,6 +15,7 @@ use outport_e2e::outport::{Outport, Running};
 use outport_e2e::redis::Redis;
 use outport_e2e::service_manager::ServiceManager;
 use outport_e2e::slow_component::slow_component;
+use outport_e2e::tls::Authority;
 use outport_e2e::turnstile::Turnstile;
 use outport_e2e::until::until;
 use outport_e2e::wrk::Wrk;
@@ -78,7 +79,7 @@ fn under_load_no_request_fails_in_ten_upgrades() {
     let meeting = Meeting::new();
     let mut serving = meeting.comer(hello()).option("--workers=3").start();
     let address = serving.address();
-    let load = Wrk::start(address, "/", 256);
+    let load = Wrk::start(&format!("http://{address}/"), 256);
     let mut replaced = Vec::new();
     for round in 0..10 {
         // The number of workers changes too: every queue is served.
@@ -110,7 +111,7 @@ fn under_load_no_request_fails_when_a_process_with_an_inherited_socket_is_starte
     };
     let mut serving = start();
     serving.address();
-    let load = Wrk::start(address, "/", 256);
+    let load = Wrk::start(&format!("http://{address}/"), 256);
     for _ in 0..10 {
         serving.stop().expect_code(0);
         serving = start();
@@ -121,6 +122,36 @@ fn under_load_no_request_fails_when_a_process_with_an_inherited_socket_is_starte
     serving.stop().expect_code(0);
     assert_eq!(load.errors, Vec::<String>::new(), "of {} requests", load.requests);
     assert!(load.requests > 256 * 5, "{load:?}");
+}
+
+#[test]
+fn under_load_no_request_over_tls_fails_in_upgrades_either() {
+    let meeting = Meeting::new();
+    let identity = Authority::new().identity("localhost");
+    let start = || {
+        meeting
+            .comer(hello())
+            .file("own.pem", &identity.certificate)
+            .file("own.key", &identity.key)
+            .options(["--tls-cert=own.pem", "--tls-key=own.key"])
+            .start()
+    };
+    let mut serving = start();
+    let url = serving
+        .wait_for_error_line("Serving https://")
+        .replace("Serving ", "");
+    let load = Wrk::start(&format!("{url}/"), 64);
+    let mut replaced = Vec::new();
+    for _ in 0..3 {
+        let next = start();
+        next.wait_for_error_text("Took over from process");
+        replaced.push(std::mem::replace(&mut serving, next));
+    }
+    let load = load.stop();
+    replaced.into_iter().for_each(ended);
+    serving.stop().expect_code(0);
+    assert_eq!(load.errors, Vec::<String>::new(), "of {} requests", load.requests);
+    assert!(load.requests > 64, "{load:?}");
 }
 
 fn request(path: &str) -> String {

@@ -136,10 +136,10 @@ impl Reload {
         }
         match &self.thread {
             Some(thread) => drop(thread.send(())),
+            // They say themselves what comes of it, in their own time.
+            None if !others.is_empty() => self.manager.reloaded(),
             None => {
-                if others.is_empty() {
-                    self.terminal.say(self.kept);
-                }
+                self.terminal.say(self.kept);
                 self.manager.reloaded();
             }
         }

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 
 use clap::Args;
-use outport_check::{Diagnostic, Severity};
+use outport_check::Diagnostic;
 use outport_egress::meter::Meter;
 use outport_policy::{Location, text};
 use outport_runtime::guest_env::Directory;
@@ -25,8 +25,6 @@ use outport_runtime::http::ServerTls;
 use self::files::{Contents, Pair, Settings, TlsFiles};
 use self::watch::CertificateWatch;
 use crate::failure::Failure;
-use crate::files::Files;
-use crate::operator_options::OperatorSettings;
 use crate::reach::writable_by;
 use crate::terminal::Terminal;
 
@@ -142,27 +140,6 @@ impl ServedTls {
         });
         let own = self.settings.remarks.iter().cloned();
         own.chain(writable).collect()
-    }
-
-    /// Tells what is odd.
-    ///
-    /// # Errors
-    ///
-    /// There are warnings, and the operator wants none.
-    pub(crate) fn review(
-        &self,
-        directories: &[Directory],
-        settings: &OperatorSettings,
-        terminal: Terminal,
-    ) -> Result<(), Failure> {
-        let remarks = self.remarks(directories);
-        terminal.show_all(&remarks, &Files::default());
-        let warnings = remarks.iter();
-        settings.refuse_warnings(
-            warnings
-                .filter(|remark| remark.severity == Severity::Warning)
-                .count(),
-        )
     }
 
     /// Watches the files, and answers by whom it is told to load them now.

@@ -37,8 +37,7 @@ use crate::inherited::Inherited;
 use crate::limit_options::LimitOptions;
 use crate::network::Network;
 use crate::operator_options::OperatorOptions;
-use crate::server_tls::ServedTls;
-use crate::service::{Audience, ServiceOptions, finish, prepare, serving, take_over, until_stopped, url};
+use crate::service::{Audience, Place, ServiceOptions, finish, prepare, take_over, until_stopped};
 use crate::signals::StopSignals;
 use crate::startup::{Needs, Ready, Startup};
 use crate::state_options::InitialState;
@@ -100,7 +99,8 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let audience = options.audience(&written.manifest);
     let telemetry = &options.operator.telemetry;
     let sockets = options.service.open(inherited, audience, telemetry)?;
-    remarks.extend(sockets.tls.iter().flat_map(|tls| tls.remarks(&[])));
+    let place = sockets.place;
+    remarks.extend(place.iter().flat_map(|place| place.remarks(&[])));
     let ready = startup
         .enter_sandbox(Needs {
             directories: &options.copies(&written.manifest),
@@ -129,7 +129,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         state: &state,
         remarks: &remarks,
         app: &app,
-        served_at: sockets.listeners.as_ref().map(url),
+        served_at: place.as_ref().map(Place::url),
         wanted: &|id| options.wants(id),
     };
     summary.show(files, terminal);
@@ -137,10 +137,8 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     // Files of the app are the guests' to read.
     ready.run(&[], async |signals, network| {
         state.fill(&platform).await?;
-        let served = sockets.listeners.map(|listeners| (listeners, sockets.tls));
-        let upgrade = sockets.upgrade;
         options
-            .run(app, (served, upgrade), (signals, network), terminal)
+            .run(app, (place, sockets.upgrade), (signals, network), terminal)
             .await
     })
 }
@@ -387,12 +385,12 @@ impl Options {
     async fn run(
         &self,
         app: App,
-        (served, upgrade): (Option<(Listeners, Option<ServedTls>)>, Upgrade),
+        (place, upgrade): (Option<Place>, Upgrade),
         (mut signals, network): (StopSignals, &Network),
         terminal: Terminal,
     ) -> Result<i32, Failure> {
         let (_files, telemetry) = (app.files, network.telemetry());
-        if served.is_none() && app.listeners.is_empty() {
+        if place.is_none() && app.listeners.is_empty() {
             telemetry.ready("Running commands");
             let status = tokio::select! {
                 biased;
@@ -410,11 +408,10 @@ impl Options {
             .with_event_components(handled);
         let router = Arc::new(telemetry.observe(router));
         router.answer_calls_from(&app.gates);
-        let listeners = served.as_ref().map(|(listeners, _)| listeners);
-        let prepared = prepare(upgrade, listeners, telemetry)?;
-        let serving = listeners.map(serving);
-        let server = match served {
-            Some(served) => self.service.start(router, served, network, terminal)?,
+        let prepared = prepare(upgrade, place.as_ref(), telemetry)?;
+        let serving = place.as_ref().map(Place::serving);
+        let server = match place {
+            Some(place) => self.service.start(router, place, network, terminal)?,
             None => self.service.start_for_events(router)?,
         };
         // The one before asks for no more events from here on.

@@ -84,7 +84,14 @@ impl Connection {
         let address = self.shared.address;
         // Only HTTP/1.1 starts it.
         let clock = Arc::new(ResponseClock::new(self.shared.times.response));
-        let ended = match self.begin(socket, &clock).await {
+        let mut leave = self.leave.clone();
+        let begun = tokio::select! {
+            biased;
+            begun = self.begin(socket, &clock) => begun,
+            () = leave.lingered() => return,
+        };
+        drop(leave);
+        let ended = match begun {
             Some((HttpVersion::Http1, transport, tls)) => self.serve_http1(transport, clock, tls).await,
             Some((HttpVersion::Http2, transport, tls)) => self.serve_http2(transport, tls).await,
             // The client left, or had nothing to say.
@@ -214,7 +221,7 @@ impl Connection {
     }
 }
 
-/// The part of a connection that each of its requests needs.
+/// The part that is there for the requests of a connection while it lasts.
 struct Present {
     shared: Arc<ConnectionInner>,
     presence: Presence,
