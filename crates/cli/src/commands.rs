@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod explain;
 mod inspect;
+mod man;
 mod pull;
 mod push;
 mod run;
@@ -31,6 +32,7 @@ pub(crate) enum Command {
     Push(push::Options),
     Update(update::Options),
     Completions(completions::Options),
+    Man(man::Options),
 }
 
 impl Command {
@@ -48,6 +50,7 @@ impl Command {
             Self::Push(options) => push::push(&options, terminal),
             Self::Update(options) => update::update(&options, terminal),
             Self::Completions(options) => completions::completions(&options),
+            Self::Man(options) => man::man(&options),
         }
     }
 }
