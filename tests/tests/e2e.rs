@@ -39,6 +39,7 @@ mod one_verdict;
 mod otlp;
 mod outbound_http;
 mod outcomes;
+mod packages;
 mod postgres;
 mod postgres_interface;
 mod python;
