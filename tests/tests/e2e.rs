@@ -17,6 +17,7 @@ mod check_and_up;
 mod client_tls;
 mod composition;
 mod deny_list;
+mod documentation;
 mod every_sdk;
 mod examples;
 mod explain;
