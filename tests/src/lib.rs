@@ -15,6 +15,7 @@
 //! - [`checked`] is an app to check, [`schema`] holds documents against JSON schemas;
 //! - [`until`](until::until) waits for what a test builds on, however busy the machine, and a [`turnstile`] keeps guests
 //!   waiting until a test has seen enough;
+//! - [`clean_root`] is a Debian system to install packages into;
 //! - [`network`] gives a test a network of its own, with private and public addresses that lead nowhere else.
 //!
 //! The kit knows the binary only by its command line and its output. It depends on no crate of Outport, so a
@@ -22,6 +23,7 @@
 
 pub mod audit;
 pub mod checked;
+pub mod clean_root;
 pub mod collector;
 pub mod dns;
 pub mod docker_registry;

@@ -1,5 +1,8 @@
 //! JSON schemas, and documents that must be what they say.
 
+use std::fs;
+use std::path::Path;
+
 use boon::{Compiler, Schemas};
 use serde_json::Value;
 
@@ -16,6 +19,7 @@ pub fn valid(path: &str, text: &str) -> Value {
     let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
     compiler.enable_format_assertions();
     let schema = workspace().join(path);
+    add_neighbours(&mut compiler, &schema);
     let index = compiler
         .compile(&schema.to_string_lossy(), &mut schemas)
         .unwrap_or_else(|error| panic!("{path}: {error:#}"));
@@ -24,6 +28,24 @@ pub fn valid(path: &str, text: &str) -> Value {
         panic!("{path}: {error:#}\n{text}");
     }
     document
+}
+
+/// Gives the compiler the schemas beside this one, which it may name by their `$id`: nothing is fetched.
+fn add_neighbours(compiler: &mut Compiler, schema: &Path) {
+    let folder = schema.parent().expect("a schema lies in a folder");
+    let files = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let files = files.map(|file| file.expect("an entry of the folder").path());
+    for file in
+        files.filter(|file| file != schema && file.extension().is_some_and(|extension| extension == "json"))
+    {
+        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let neighbour: Value =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        if let Some(id) = neighbour["$id"].as_str() {
+            let added = compiler.add_resource(id, neighbour.clone());
+            added.unwrap_or_else(|error| panic!("{}: {error:#}", file.display()));
+        }
+    }
 }
 
 /// Holds every line of the run's audit log against the schema of the log.

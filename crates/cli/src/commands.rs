@@ -5,6 +5,7 @@ mod completions;
 mod config;
 mod explain;
 mod inspect;
+mod man;
 mod pull;
 mod push;
 mod run;
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     Update(update::Options),
     Config(config::Options),
     Completions(completions::Options),
+    Man(man::Options),
 }
 
 impl Command {
@@ -51,6 +53,7 @@ impl Command {
             Self::Update(options) => update::update(&options, terminal),
             Self::Config(options) => config::config(&options),
             Self::Completions(options) => completions::completions(&options),
+            Self::Man(options) => man::man(&options),
         }
     }
 }

@@ -22,9 +22,44 @@ pub(crate) struct Options {
 pub(super) fn completions(options: &Options) -> Result<i32, Failure> {
     // Written in one go afterwards: `generate` itself panics where standard output is closed.
     let mut script = Vec::new();
-    clap_complete::generate(options.shell, &mut CommandLine::command(), "outport", &mut script);
+    clap_complete::generate(options.shell, &mut shown(), "outport", &mut script);
     io::stdout()
         .write_all(&script)
         .context("cannot write the script to standard output")?;
     Ok(0)
+}
+
+/// The command line without the commands that nobody should be offered: `generate` asks of values only whether they are
+/// hidden.
+fn shown() -> clap::Command {
+    let line = CommandLine::command();
+    clap::Command::new("outport")
+        .version(env!("CARGO_PKG_VERSION"))
+        .propagate_version(true)
+        .args(line.get_arguments().cloned())
+        .subcommands(
+            line.get_subcommands()
+                .filter(|command| !command.is_hide_set())
+                .cloned(),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_completes_the_commands_that_are_shown() {
+        for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut shown(), "outport", &mut script);
+            let script = String::from_utf8(script).unwrap();
+            assert!(script.contains("disallowed-outbound-hosts"), "{shell}");
+            assert!(script.contains("serve"), "{shell}");
+            assert!(
+                !script.contains("outport__man") && !script.contains("a page for each command"),
+                "{shell}"
+            );
+        }
+    }
 }
