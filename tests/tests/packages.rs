@@ -263,7 +263,10 @@ fn the_tarball_has_what_is_needed_to_install_by_hand() {
             .arg("check")
             .arg(folder.join("examples/quickstart")),
     );
-    assert_eq!(checked, "nothing found\n", "the example is where its manifest looks for it");
+    assert_eq!(
+        checked, "nothing found\n",
+        "the example is where its manifest looks for it"
+    );
 }
 
 #[test]

@@ -25,6 +25,7 @@ use outport_runtime::http::ServerTls;
 use self::files::{Contents, Pair, Settings, TlsFiles};
 use self::watch::CertificateWatch;
 use crate::failure::Failure;
+use crate::files::Files;
 use crate::reach::writable_by;
 use crate::terminal::Terminal;
 

@@ -19,7 +19,7 @@ use outport_runtime::app::{App, AppBuilder, FetchedCode, OutputLines};
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::engine::Allocation;
 use outport_runtime::guest_env::{Access, Directory};
-use outport_runtime::http::{Listeners, Router};
+use outport_runtime::http::Router;
 use outport_runtime::memory_ceiling::MemoryCeiling;
 use outport_runtime::stdio::WhenFull;
 use outport_runtime::triggers::Brokers;
