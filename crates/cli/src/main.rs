@@ -17,7 +17,7 @@
 //!                       outport_runtime
 //! ```
 //!
-//! A command answers an exit status, or a [`Failure`](failure::Failure), which is shown here. Standard output
+//! A command answers an exit status, or a [`Failure`], which is shown here. Standard output
 //! belongs to the guest; whatever Outport has to say goes through [`Terminal`] to standard
 //! error.
 

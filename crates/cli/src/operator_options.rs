@@ -1,7 +1,7 @@
 //! The operator's settings: what no guest may reach whatever its author says, which limits are lifted, and how much of
 //! everything there is.
 //!
-//! It comes from options, wherever they are given ([`configuration`](crate::configuration)), and from the runtime config
+//! It comes from options, wherever they are given ([`configuration`]), and from the runtime config
 //! file. What is denied is the union of both; for everything else an option beats the file.
 //!
 //! | | denied hosts | everything else |
