@@ -407,7 +407,11 @@ mod tests {
         assert!(socks.proxies.is_none());
         for unreadable in [folder.path(), &folder.path().join("missing")] {
             let wrong = shown(&read("http://a.example:1", Some(unreadable), &[]));
-            assert!(wrong.starts_with("error: cannot read"), "{wrong}");
+            assert!(wrong.starts_with("error: "), "{wrong}");
+            assert!(
+                wrong.contains("file with the credentials of the egress proxy"),
+                "{wrong}"
+            );
         }
         let unused = shown(&read("none", Some(&path), &[]));
         assert!(

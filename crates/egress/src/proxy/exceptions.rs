@@ -167,6 +167,8 @@ impl fmt::Display for Exceptions {
 mod tests {
     use super::*;
 
+    type Places<'a> = &'a [(&'a str, u16)];
+
     fn holds(list: &str, host: &str, port: u16) -> bool {
         let (name, address) = match host.split_once('=') {
             Some((name, address)) => (Some(name), Some(address)),
@@ -184,7 +186,7 @@ mod tests {
     #[test]
     fn every_form_names_what_it_says_and_nothing_else() {
         // (NO_PROXY, in it, not in it)
-        let rows: [(&str, &[(&str, u16)], &[(&str, u16)]); 12] = [
+        let rows: [(&str, Places<'_>, Places<'_>); 12] = [
             ("", &[], &[("example.com", 80), ("10.0.0.1", 80)]),
             (
                 "example.com",

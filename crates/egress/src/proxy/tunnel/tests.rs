@@ -26,6 +26,9 @@ enum Then {
     Waits,
 }
 
+/// Steps of a play, in a table.
+type Steps<'a> = &'a [(usize, &'a [u8])];
+
 /// The proxy, and what it read.
 struct Player {
     address: SocketAddr,
@@ -172,7 +175,7 @@ async fn a_proxy_that_refuses_or_talks_nonsense_gives_no_connection() {
         let trouble = open(server("http", &player.await), remote()).await.unwrap_err();
         assert_eq!(trouble.errno(), expected, "{trouble} after {:.40}", answer);
     }
-    let socks: [(&[(usize, &[u8])], Errno); 10] = [
+    let socks: [(Steps<'_>, Errno); 10] = [
         (&[(3, &[5, 0xff])], Errno::ACCESS),
         (&[(3, &[5, 2])], Errno::CONNRESET),
         (&[(3, &[4, 0])], Errno::CONNRESET),
