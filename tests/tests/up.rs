@@ -530,7 +530,11 @@ fn what_spin_reads_of_the_environment_is_acted_on_or_said_not_to_be() {
             "none",
             "there is no runtime config file `none`",
         ),
-        ("SPIN_TLS_CERT", "cert.pem", "which Outport does not serve yet"),
+        (
+            "SPIN_TLS_CERT",
+            "cert.pem",
+            "there is a certificate and no private key",
+        ),
         ("SPIN_MAX_INSTANCE_MEMORY", "512", "less than any component needs"),
     ];
     for (name, value, part) in rows {

@@ -123,10 +123,10 @@ impl Reload {
         }
         match &self.thread {
             Some(thread) => drop(thread.send(())),
-            // They say themselves what comes of it, in their own time.
-            None if !others.is_empty() => self.manager.reloaded(),
             None => {
-                self.terminal.say(NO_FILE);
+                if others.is_empty() {
+                    self.terminal.say(NO_FILE);
+                }
                 self.manager.reloaded();
             }
         }

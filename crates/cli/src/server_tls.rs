@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 
 use clap::Args;
-use outport_check::Diagnostic;
+use outport_check::{Diagnostic, Severity};
 use outport_egress::meter::Meter;
 use outport_policy::{Location, text};
 use outport_runtime::guest_env::Directory;
@@ -27,6 +27,7 @@ use self::files::{Contents, Pair, Settings, TlsFiles};
 use self::watch::CertificateWatch;
 use crate::failure::Failure;
 use crate::files::Files;
+use crate::operator_options::OperatorSettings;
 use crate::reach::writable_by;
 use crate::spin_environment;
 use crate::terminal::Terminal;
@@ -84,14 +85,14 @@ impl ServerTlsOptions {
 
     /// The files that are named.
     fn files(&self) -> Result<Option<TlsFiles>, Failure> {
-        let certificates = or_spins(&self.tls_cert, "SPIN_TLS_CERT");
-        let keys = or_spins(&self.tls_key, "SPIN_TLS_KEY");
+        let (certificates, certified_by) = or_spins(&self.tls_cert, ("--tls-cert", "SPIN_TLS_CERT"));
+        let (keys, keyed_by) = or_spins(&self.tls_key, ("--tls-key", "SPIN_TLS_KEY"));
         match (certificates.len(), keys.len()) {
             (0, 0) => match &self.tls_client_ca {
                 None => return Ok(None),
                 Some(_) => {
                     return Err(missing(
-                        "--tls-client-ca",
+                        option("--tls-client-ca"),
                         "clients have certificates in HTTPS alone, and none is served".to_owned(),
                         "give `--tls-cert` and `--tls-key`, too",
                     ));
@@ -100,21 +101,21 @@ impl ServerTlsOptions {
             (certificates, keys) if certificates == keys => {}
             (0, _) => {
                 return Err(missing(
-                    "--tls-key",
+                    keyed_by,
                     "there is a private key and no certificate".to_owned(),
                     "give `--tls-cert FILE`, too: HTTPS takes both",
                 ));
             }
             (_, 0) => {
                 return Err(missing(
-                    "--tls-cert",
+                    certified_by,
                     "there is a certificate and no private key".to_owned(),
                     "give `--tls-key FILE`, too: HTTPS takes both",
                 ));
             }
             (certificates, keys) => {
                 return Err(missing(
-                    "--tls-cert",
+                    certified_by,
                     format!("there are {certificates} of `--tls-cert`, and {keys} of `--tls-key`"),
                     "give as many of both: the first key is that of the first certificate, and so on",
                 ));
@@ -152,6 +153,27 @@ impl ServedTls {
         own.chain(writable).collect()
     }
 
+    /// Tells what is odd.
+    ///
+    /// # Errors
+    ///
+    /// There are warnings, and the operator wants none.
+    pub(crate) fn review(
+        &self,
+        directories: &[Directory],
+        settings: &OperatorSettings,
+        terminal: Terminal,
+    ) -> Result<(), Failure> {
+        let remarks = self.remarks(directories);
+        terminal.show_all(&remarks, &Files::default());
+        let warnings = remarks.iter();
+        settings.refuse_warnings(
+            warnings
+                .filter(|remark| remark.severity == Severity::Warning)
+                .count(),
+        )
+    }
+
     /// Watches the files, and answers by whom it is told to load them now.
     pub(crate) fn watch(self, meter: &Meter, terminal: Terminal) -> io::Result<Sender<()>> {
         let Self {
@@ -164,20 +186,20 @@ impl ServedTls {
     }
 }
 
-/// What an option says, or where it says nothing, what a variable of Spin's does.
-fn or_spins(option: &[PathBuf], variable: &str) -> Vec<PathBuf> {
-    if !option.is_empty() {
-        return option.to_vec();
+/// What an option says, or where it says nothing, what a variable of Spin's does; and which of the two it was.
+fn or_spins(said: &[PathBuf], (name, variable): (&str, &str)) -> (Vec<PathBuf>, Location) {
+    match spin_environment::variable(variable) {
+        Some(path) if said.is_empty() => (vec![path.into()], spin_environment::location_of(variable)),
+        _ => (said.to_vec(), option(name)),
     }
-    spin_environment::variable(variable)
-        .map(PathBuf::from)
-        .into_iter()
-        .collect()
 }
 
-fn missing(option: &str, what: String, help: &str) -> Failure {
-    let error = Diagnostic::error(what).at(Location::Option { name: option.into() });
-    Failure::unusable(error.helped_by(help))
+fn option(name: &str) -> Location {
+    Location::Option { name: name.into() }
+}
+
+fn missing(location: Location, what: String, help: &str) -> Failure {
+    Failure::unusable(Diagnostic::error(what).at(location).helped_by(help))
 }
 
 fn unusable(wrong: Vec<Diagnostic>) -> Failure {

@@ -1,32 +1,39 @@
 //! A server, from its sockets to its end: served until somebody asks to stop or another process takes over, then given
 //! time to finish.
+//!
+//! Its sockets are, in this order:
+//!
+//! | from | |
+//! | --- | --- |
+//! | whoever started the process ([`Inherited`]) | served as they are; an option that asks for another address is an error |
+//! | the process at `--upgrade-socket` ([`Upgrade`]) | taken over where they are at the address that is asked for |
+//! | itself | at `--listen` |
 
-mod sockets;
-
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, FromArgMatches};
-use outport_check::{Diagnostic, Severity};
+use outport_check::Diagnostic;
+use outport_policy::text;
 use outport_runtime::descriptors;
 use outport_runtime::guest_env::Directory;
 use outport_runtime::http::{Listeners, Router, Server, ServerLimits};
 use tokio::time::timeout;
 
-pub(crate) use self::sockets::{Audience, prepare, take_over};
 use crate::failure::Failure;
-use crate::files::Files;
+use crate::inherited::Inherited;
 use crate::limit_options::ServerLimitOptions;
 use crate::network::Network;
-use crate::operator_options::OperatorSettings;
+use crate::reach::writable_by;
 use crate::server_tls::{ServedTls, ServerTlsOptions};
 use crate::signals::StopSignals;
-use crate::telemetry::Telemetry;
+use crate::spin_environment;
+use crate::telemetry::{Begin, HandedAdmin, Telemetry, TelemetryOptions};
 use crate::terminal::Terminal;
-use crate::upgrade::Offer;
+use crate::upgrade::{Offer, Prepared, Upgrade, UpgradeError};
 
 /// The options of a server: where and how to serve.
 #[derive(Debug, Args)]
@@ -48,56 +55,6 @@ pub(crate) struct ServiceOptions {
     pub(crate) limits: ServerLimitOptions,
 }
 
-/// The place where clients will be served.
-pub(crate) struct Place {
-    listeners: Listeners,
-    tls: Option<ServedTls>,
-}
-
-impl Place {
-    /// The URL of everything that is served there: `https://127.0.0.1:3000`.
-    pub(crate) fn url(&self) -> String {
-        let Self { listeners, .. } = self;
-        format!("{}://{}", listeners.scheme(), listeners.address())
-    }
-
-    /// The line that says what is served.
-    pub(crate) fn serving(&self) -> String {
-        let scheme = self.listeners.scheme();
-        let urls = self.listeners.addresses();
-        urls.fold("Serving".to_owned(), |line, address| {
-            format!("{line} {scheme}://{address}")
-        })
-    }
-
-    /// What is odd about it, where guests have `directories`.
-    pub(crate) fn remarks(&self, directories: &[Directory]) -> Vec<Diagnostic> {
-        let tls = self.tls.as_ref();
-        tls.map_or_else(Vec::new, |tls| tls.remarks(directories))
-    }
-
-    /// Tells what is odd about it.
-    ///
-    /// # Errors
-    ///
-    /// There are warnings, and the operator wants none.
-    pub(crate) fn review(
-        &self,
-        directories: &[Directory],
-        settings: &OperatorSettings,
-        terminal: Terminal,
-    ) -> Result<(), Failure> {
-        let remarks = self.remarks(directories);
-        terminal.show_all(&remarks, &Files::default());
-        let warnings = remarks.iter();
-        settings.refuse_warnings(
-            warnings
-                .filter(|remark| remark.severity == Severity::Warning)
-                .count(),
-        )
-    }
-}
-
 impl ServiceOptions {
     /// Those of a command line that says nothing of them.
     pub(crate) fn defaults() -> Result<Self, Failure> {
@@ -107,22 +64,142 @@ impl ServiceOptions {
         Ok(options.context("the options of a server have no defaults")?)
     }
 
+    /// Takes the addresses, so that nobody else does while the rest is made ready; of tools the one that is handed to this
+    /// process.
+    pub(crate) fn open(
+        &self,
+        inherited: Inherited,
+        audience: Audience,
+        telemetry: &TelemetryOptions,
+    ) -> Result<Sockets, Failure> {
+        if audience == Audience::Nobody {
+            return self.open_nothing(&inherited);
+        }
+        let tls = match audience {
+            Audience::Clients => self.tls.read()?,
+            Audience::Events | Audience::Nobody => None,
+        };
+        let is_inherited = !inherited.http.is_empty() || inherited.admin.is_some();
+        let mut upgrade = self.meet(is_inherited)?;
+        let listeners = if audience == Audience::Clients {
+            let listeners = self.listeners(inherited.http, &mut upgrade)?;
+            Some(match &tls {
+                Some(tls) => listeners.with_tls(tls.tls()),
+                None => listeners,
+            })
+        } else {
+            refuse_unserved(&inherited.http)?;
+            None
+        };
+        let wanted = telemetry.admin_address();
+        let admin = match (inherited.admin, wanted) {
+            (Some(socket), wanted) => {
+                if let Some(wanted) = wanted {
+                    Inherited::expect_at(std::slice::from_ref(&socket), wanted, "--admin-listen")?;
+                }
+                let begin = Begin::AtOnce;
+                Some(HandedAdmin { socket, begin })
+            }
+            (None, Some(wanted)) => upgrade.admin(wanted).map(|socket| HandedAdmin {
+                socket,
+                begin: Begin::Later,
+            }),
+            (None, None) => None,
+        };
+        if let Some(path) = &self.upgrade_socket {
+            upgrade.listen(path).map_err(refused)?;
+        }
+        Ok(Sockets {
+            listeners,
+            tls,
+            admin,
+            upgrade,
+        })
+    }
+
+    /// Refuses to meet the next process where a guest can change what is there.
+    pub(crate) fn keep_from(&self, directories: &[Directory]) -> Result<(), Failure> {
+        let Some(path) = &self.upgrade_socket else {
+            return Ok(());
+        };
+        match writable_by(path, directories) {
+            None => Ok(()),
+            Some(shared) => {
+                let (path, host) = (text::path(path), text::path(&shared.host));
+                let error = format!(
+                    "the guest can take `{path}` of `--upgrade-socket` away, through `{host}`, which `--dir` opens to it"
+                );
+                Err(Failure::unusable(
+                    Diagnostic::error(error).helped_by("keep it in a directory that no guest can write to"),
+                ))
+            }
+        }
+    }
+
+    /// What only runs at start has nothing to inherit.
+    fn open_nothing(&self, inherited: &Inherited) -> Result<Sockets, Failure> {
+        refuse_unserved(&inherited.http)?;
+        if self.upgrade_socket.is_some() {
+            let error =
+                "`--upgrade-socket` is for what goes on until somebody stops it, and this only runs once";
+            return Err(Failure::unusable(
+                Diagnostic::error(error).helped_by("leave it out"),
+            ));
+        }
+        Ok(Sockets::default())
+    }
+
+    fn meet(&self, is_inherited: bool) -> Result<Upgrade, Failure> {
+        match &self.upgrade_socket {
+            None => Ok(Upgrade::default()),
+            Some(_) if is_inherited => {
+                let error = "this process was started with its sockets, and `--upgrade-socket` would take them from another";
+                Err(Failure::unusable(Diagnostic::error(error).helped_by(
+                    "leave `--upgrade-socket` out: whoever opened the sockets holds them from one process to the next",
+                )))
+            }
+            Some(path) => Upgrade::meet(path).map_err(refused),
+        }
+    }
+
+    fn listeners(&self, inherited: Vec<TcpListener>, upgrade: &mut Upgrade) -> Result<Listeners, Failure> {
+        let (asked, by) = match self.listen {
+            Some(listen) => (Some(listen), "--listen"),
+            None => (
+                spin_environment::read(SPINS_LISTEN_VARIABLE, address)?,
+                SPINS_LISTEN_VARIABLE,
+            ),
+        };
+        let workers = self.limits.workers();
+        if !inherited.is_empty() {
+            if let Some(wanted) = asked {
+                Inherited::expect_at(&inherited, wanted, by)?;
+            }
+            return Ok(Listeners::adopt(inherited, workers)?);
+        }
+        let wanted = asked.unwrap_or(DEFAULT);
+        Ok(match upgrade.http(wanted) {
+            Some(sockets) => Listeners::adopt(sockets, workers)?,
+            None => Listeners::bind(wanted, workers)?,
+        })
+    }
+
     /// Starts to serve, and says so.
     pub(crate) fn start(
         &self,
         router: impl Into<Arc<Router>>,
-        place: Place,
+        (listeners, tls): (Listeners, Option<ServedTls>),
         network: &Network,
         terminal: Terminal,
     ) -> Result<Server, Failure> {
-        let serving = place.serving();
+        let status = serving(&listeners);
         let limits = self.limits_of_clients();
-        let server = Server::start(router, place.listeners, limits)?;
-        if let Some(tls) = place.tls {
+        let server = Server::start(router, listeners, limits)?;
+        if let Some(tls) = tls {
             let watch = tls.watch(&network.telemetry().meter(), terminal)?;
             network.reload().tell(watch);
         }
-        terminal.insist(&serving);
+        terminal.insist(&status);
         Ok(server)
     }
 
@@ -152,6 +229,85 @@ impl ServiceOptions {
         }
         limits
     }
+}
+
+/// Whom a server is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Clients, and maybe events.
+    Clients,
+    /// Events alone.
+    Events,
+    /// There is no server: what there is runs once.
+    Nobody,
+}
+
+/// The sockets of a server, and where they go when it ends.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    /// For clients.
+    pub(crate) listeners: Option<Listeners>,
+    /// Where these speak HTTPS.
+    pub(crate) tls: Option<ServedTls>,
+    /// For tools, where it was handed to this process.
+    pub(crate) admin: Option<HandedAdmin>,
+    pub(crate) upgrade: Upgrade,
+}
+
+/// The URL of everything that is served, at the first of the addresses: `https://127.0.0.1:3000`.
+pub(crate) fn url(listeners: &Listeners) -> String {
+    format!("{}://{}", listeners.scheme(), listeners.address())
+}
+
+/// The line that says what is served.
+pub(crate) fn serving(listeners: &Listeners) -> String {
+    let mut line = format!("Serving {}", url(listeners));
+    for address in listeners.addresses().skip(1) {
+        line.push_str(&format!(" {}://{address}", listeners.scheme()));
+    }
+    line
+}
+
+fn refuse_unserved(sockets: &[TcpListener]) -> Result<(), Failure> {
+    if sockets.is_empty() {
+        return Ok(());
+    }
+    let error = "this process was started with a socket for clients, and the app has no HTTP trigger that would answer them";
+    Err(Failure::unusable(
+        Diagnostic::error(error).helped_by("start it without the socket"),
+    ))
+}
+
+fn refused(error: UpgradeError) -> Failure {
+    let told = Diagnostic::error(format!("`--upgrade-socket`: {error}"));
+    Failure::unusable(told.helped_by(error.advice()))
+}
+
+/// The copies of the sockets that a process which takes over will get. Made before they are served.
+pub(crate) fn prepare(
+    upgrade: Upgrade,
+    listeners: Option<&Listeners>,
+    telemetry: &Telemetry,
+) -> Result<Prepared, Failure> {
+    if !upgrade.is_offered() {
+        return Ok(upgrade.prepare(Vec::new(), None));
+    }
+    let http = listeners.map(Listeners::copies).transpose()?;
+    Ok(upgrade.prepare(http.unwrap_or_default(), telemetry.admin_socket()?))
+}
+
+/// Has the process before stop, if there is one, now that this one serves its clients.
+pub(crate) fn take_over(
+    prepared: Prepared,
+    telemetry: &Telemetry,
+    terminal: Terminal,
+) -> Result<Offer, Failure> {
+    let (offer, before) = prepared.take_over(terminal)?;
+    if let Some(process) = before {
+        terminal.say(&format!("Took over from process {process}"));
+    }
+    telemetry.answer_tools(terminal)?;
+    Ok(offer)
 }
 
 /// Waits until somebody asks to stop, another process has taken over, or a part of the server has failed: then the exit
@@ -279,6 +435,9 @@ const MOMENT: Duration = Duration::from_millis(700);
 
 /// The time to stop asking for events.
 const PASSING_ON: Duration = Duration::from_secs(8);
+
+/// Spin's variable for the address.
+const SPINS_LISTEN_VARIABLE: &str = "SPIN_HTTP_LISTEN_ADDR";
 
 /// So few connections that a handful of clients has all of them.
 const FEW_CONNECTIONS: usize = 64;

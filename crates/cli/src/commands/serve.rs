@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::inherited::Inherited;
 use crate::limit_options::LimitOptions;
 use crate::operator_options::OperatorOptions;
-use crate::service::{Audience, ServiceOptions, finish, prepare, take_over, until_stopped};
+use crate::service::{Audience, ServiceOptions, finish, prepare, serving, take_over, until_stopped};
 use crate::startup::{Needs, Startup};
 use crate::terminal::Terminal;
 
@@ -63,9 +63,10 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     options.service.keep_from(directories.list())?;
     let telemetry = &options.operator.telemetry;
     let sockets = options.service.open(inherited, Audience::Clients, telemetry)?;
-    let place = sockets.place.expect("INVARIANT: there are clients");
+    if let Some(tls) = &sockets.tls {
+        tls.review(directories.list(), &startup.settings, terminal)?;
+    }
     let stores = state.directories()?;
-    place.review(directories.list(), &startup.settings, terminal)?;
     let instances = options.service.limits.instances();
     let inside = startup.enter_sandbox(Needs {
         directories: directories.list(),
@@ -111,10 +112,13 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
     ready.run(directories.list(), async |mut signals, network| {
         state.fill(&platform).await?;
         let telemetry = network.telemetry();
+        let listeners = sockets.listeners.expect("INVARIANT: there are clients");
         let router = telemetry.observe(router(component, instances));
-        let prepared = prepare(sockets.upgrade, Some(&place), telemetry)?;
-        let status = place.serving();
-        let server = options.service.start(router, place, network, terminal)?;
+        let prepared = prepare(sockets.upgrade, Some(&listeners), telemetry)?;
+        let status = serving(&listeners);
+        let server = options
+            .service
+            .start(router, (listeners, sockets.tls), network, terminal)?;
         let offer = take_over(prepared, telemetry, terminal)?;
         telemetry.ready(&status);
         let why = until_stopped(&server, &mut signals, offer, (telemetry, terminal)).await;

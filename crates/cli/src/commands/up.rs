@@ -19,7 +19,7 @@ use outport_runtime::app::{App, AppBuilder, FetchedCode, OutputLines};
 use outport_runtime::command::{Command, CommandError};
 use outport_runtime::engine::Allocation;
 use outport_runtime::guest_env::{Access, Directory};
-use outport_runtime::http::Router;
+use outport_runtime::http::{Listeners, Router};
 use outport_runtime::memory_ceiling::MemoryCeiling;
 use outport_runtime::stdio::WhenFull;
 use outport_runtime::triggers::Brokers;
@@ -37,7 +37,8 @@ use crate::inherited::Inherited;
 use crate::limit_options::LimitOptions;
 use crate::network::Network;
 use crate::operator_options::OperatorOptions;
-use crate::service::{Audience, Place, ServiceOptions, finish, prepare, take_over, until_stopped};
+use crate::server_tls::ServedTls;
+use crate::service::{Audience, ServiceOptions, finish, prepare, serving, take_over, until_stopped, url};
 use crate::signals::StopSignals;
 use crate::startup::{Needs, Ready, Startup};
 use crate::state_options::InitialState;
@@ -99,8 +100,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let audience = options.audience(&written.manifest);
     let telemetry = &options.operator.telemetry;
     let sockets = options.service.open(inherited, audience, telemetry)?;
-    let place = sockets.place;
-    remarks.extend(place.iter().flat_map(|place| place.remarks(&[])));
+    remarks.extend(sockets.tls.iter().flat_map(|tls| tls.remarks(&[])));
     let ready = startup
         .enter_sandbox(Needs {
             directories: &options.copies(&written.manifest),
@@ -129,7 +129,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         state: &state,
         remarks: &remarks,
         app: &app,
-        served_at: place.as_ref().map(Place::url),
+        served_at: sockets.listeners.as_ref().map(url),
         wanted: &|id| options.wants(id),
     };
     summary.show(files, terminal);
@@ -137,8 +137,10 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     // Files of the app are the guests' to read.
     ready.run(&[], async |signals, network| {
         state.fill(&platform).await?;
+        let served = sockets.listeners.map(|listeners| (listeners, sockets.tls));
+        let upgrade = sockets.upgrade;
         options
-            .run(app, (place, sockets.upgrade), (signals, network), terminal)
+            .run(app, (served, upgrade), (signals, network), terminal)
             .await
     })
 }
@@ -385,12 +387,12 @@ impl Options {
     async fn run(
         &self,
         app: App,
-        (place, upgrade): (Option<Place>, Upgrade),
+        (served, upgrade): (Option<(Listeners, Option<ServedTls>)>, Upgrade),
         (mut signals, network): (StopSignals, &Network),
         terminal: Terminal,
     ) -> Result<i32, Failure> {
         let (_files, telemetry) = (app.files, network.telemetry());
-        if place.is_none() && app.listeners.is_empty() {
+        if served.is_none() && app.listeners.is_empty() {
             telemetry.ready("Running commands");
             let status = tokio::select! {
                 biased;
@@ -408,10 +410,11 @@ impl Options {
             .with_event_components(handled);
         let router = Arc::new(telemetry.observe(router));
         router.answer_calls_from(&app.gates);
-        let prepared = prepare(upgrade, place.as_ref(), telemetry)?;
-        let serving = place.as_ref().map(Place::serving);
-        let server = match place {
-            Some(place) => self.service.start(router, place, network, terminal)?,
+        let listeners = served.as_ref().map(|(listeners, _)| listeners);
+        let prepared = prepare(upgrade, listeners, telemetry)?;
+        let serving = listeners.map(serving);
+        let server = match served {
+            Some(served) => self.service.start(router, served, network, terminal)?,
             None => self.service.start_for_events(router)?,
         };
         // The one before asks for no more events from here on.

@@ -84,14 +84,7 @@ impl Connection {
         let address = self.shared.address;
         // Only HTTP/1.1 starts it.
         let clock = Arc::new(ResponseClock::new(self.shared.times.response));
-        let mut leave = self.leave.clone();
-        let begun = tokio::select! {
-            biased;
-            begun = self.begin(socket, &clock) => begun,
-            () = leave.lingered() => return,
-        };
-        drop(leave);
-        let ended = match begun {
+        let ended = match self.begin(socket, &clock).await {
             Some((HttpVersion::Http1, transport, tls)) => self.serve_http1(transport, clock, tls).await,
             Some((HttpVersion::Http2, transport, tls)) => self.serve_http2(transport, tls).await,
             // The client left, or had nothing to say.
@@ -103,25 +96,32 @@ impl Connection {
         }
     }
 
-    /// Finds out what the client speaks, and speaks TLS where that is spoken.
+    /// Finds out what the client speaks, and speaks TLS where that is spoken. Who says nothing is not waited for when the
+    /// server stops.
     async fn begin(
         &self,
         socket: TcpStream,
         clock: &Arc<ResponseClock>,
     ) -> Option<(HttpVersion, Transport, Option<TlsFacts>)> {
         let times = self.shared.times;
+        let mut leave = self.leave.clone();
         let bounded = |socket| ClientSocket::new(socket, times.client, Arc::clone(clock));
-        let Some((handshakes, turns)) = &self.handshakes else {
-            let version = timeout(times.header, first_words(&socket)).await.ok()?.ok()?;
-            return Some((version, Transport::Plain(bounded(socket)), None));
+        if let Some((handshakes, turns)) = &self.handshakes {
+            let client = (socket, self.shared.address);
+            let secured = handshakes.secure(client, turns, leave.lingered(), bounded);
+            let Secured {
+                stream,
+                version,
+                facts,
+            } = secured.await?;
+            return Some((version, Transport::Tls(stream), Some(facts)));
+        }
+        let version = tokio::select! {
+            biased;
+            first = timeout(times.header, first_words(&socket)) => first.ok()?.ok()?,
+            () = leave.lingered() => return None,
         };
-        let client = (socket, self.shared.address);
-        let Secured {
-            stream,
-            version,
-            facts,
-        } = handshakes.secure(client, turns, bounded).await?;
-        Some((version, Transport::Tls(stream), Some(facts)))
+        Some((version, Transport::Plain(bounded(socket)), None))
     }
 
     async fn serve_http1(
@@ -214,7 +214,7 @@ impl Connection {
     }
 }
 
-/// The part that is there for the requests of a connection while it lasts.
+/// The part of a connection that each of its requests needs.
 struct Present {
     shared: Arc<ConnectionInner>,
     presence: Presence,

@@ -27,9 +27,6 @@ pub struct Listeners {
     tls: Option<ServerTls>,
 }
 
-/// The sockets of each worker, and what is spoken on them.
-pub(super) type ByWorker = (Vec<Vec<WorkerSocket>>, Option<ServerTls>);
-
 /// A socket, as one of the workers has it.
 #[derive(Debug)]
 pub(super) struct WorkerSocket {
@@ -123,6 +120,11 @@ impl Listeners {
         }
     }
 
+    /// The settings of TLS, where that is spoken.
+    pub(super) fn tls(&self) -> Option<ServerTls> {
+        self.tls.clone()
+    }
+
     /// Serves sockets that listen already, by so many workers. They may be of several addresses.
     ///
     /// # Errors
@@ -171,7 +173,7 @@ impl Listeners {
     }
 
     /// The sockets of each worker.
-    pub(super) fn by_worker(self) -> io::Result<ByWorker> {
+    pub(super) fn by_worker(self) -> io::Result<Vec<Vec<WorkerSocket>>> {
         let mut workers: Vec<_> = (0..self.workers).map(|_| Vec::new()).collect();
         for (_, sockets) in self.sockets {
             let number = sockets.len();
@@ -196,7 +198,7 @@ impl Listeners {
                 });
             }
         }
-        Ok((workers, self.tls))
+        Ok(workers)
     }
 }
 
@@ -275,7 +277,7 @@ mod tests {
         let listeners = Listeners::bind(ANY_PORT, 3).unwrap();
         let address = listeners.address();
         assert_ne!(address.port(), 0);
-        let (workers, _) = listeners.by_worker().unwrap();
+        let workers = listeners.by_worker().unwrap();
         assert_eq!(workers.len(), 3);
         for sockets in workers {
             let [own] = &sockets[..] else {
@@ -301,7 +303,7 @@ mod tests {
             assert_eq!(copies.len(), sockets);
             let served = Listeners::adopt(copies, workers).unwrap();
             assert_eq!(served.address(), opened.address());
-            let (by_worker, _) = served.by_worker().unwrap();
+            let by_worker = served.by_worker().unwrap();
             let numbers: Vec<_> = by_worker.iter().map(Vec::len).collect();
             assert_eq!(numbers, expected, "{sockets} by {workers}");
             let shared = by_worker.iter().flatten();
@@ -321,8 +323,7 @@ mod tests {
             both.addresses().collect::<Vec<_>>(),
             [one.address(), two.address()]
         );
-        let (by_worker, _) = both.by_worker().unwrap();
-        assert!(by_worker.iter().all(|sockets| sockets.len() == 2));
+        assert!(both.by_worker().unwrap().iter().all(|sockets| sockets.len() == 2));
     }
 
     #[test]

@@ -127,8 +127,8 @@ impl Server {
         listeners: Listeners,
         limits: ServerLimits,
     ) -> Result<Self, ServeError> {
-        let (sockets, tls) = listeners.by_worker()?;
-        Self::start_with(router.into(), sockets, tls, limits)
+        let tls = listeners.tls();
+        Self::start_with(router.into(), listeners.by_worker()?, tls, limits)
     }
 
     /// Starts so many workers that have no clients, for [events](Server::listen) alone.

@@ -76,14 +76,16 @@ impl Handshakes {
         }
     }
 
-    /// Agrees on TLS with the client at `address`. None where that came to nothing, which was seen to.
+    /// Agrees on TLS with the client at `address`, who has said something before it is time to `leave`. None where that
+    /// came to nothing, which was seen to.
     pub(in crate::http) async fn secure(
         &self,
         (client, address): (TcpStream, SocketAddr),
         turns: &Turns,
+        leave: impl Future<Output = ()>,
         socket: impl FnOnce(TcpStream) -> ClientSocket,
     ) -> Option<Secured> {
-        let trouble = match timeout(self.time, self.agree(client, turns, socket)).await {
+        let trouble = match timeout(self.time, self.agree(client, turns, leave, socket)).await {
             Ok(Ok(secured)) => {
                 self.counts.succeeded.increment(1);
                 return Some(secured);
@@ -127,10 +129,16 @@ impl Handshakes {
         &self,
         client: TcpStream,
         turns: &Turns,
+        leave: impl Future<Output = ()>,
         socket: impl FnOnce(TcpStream) -> ClientSocket,
     ) -> Result<Secured, Trouble> {
         let mut first = [0];
-        match client.peek(&mut first).await {
+        let seen = tokio::select! {
+            biased;
+            seen = client.peek(&mut first) => seen,
+            () = leave => return Err(Trouble::Left),
+        };
+        match seen {
             Ok(1..) if first[0].is_ascii_uppercase() => return Err(Trouble::InTheClear(client)),
             Ok(1..) => {}
             Ok(0) | Err(_) => return Err(Trouble::Left),
