@@ -119,7 +119,9 @@ fn systemd_passes_sockets_for_clients_and_for_tools_by_their_names() {
     until("it is started by the first client", || {
         http::get(at(clients), "/").is_ok()
     });
-    assert_eq!(http::get(at(tools), "/readyz").unwrap().status, 200);
+    until("it is ready", || {
+        http::get(at(tools), "/readyz").is_ok_and(|response| response.status == 200)
+    });
     assert_eq!(http::get(at(tools), "/").unwrap().status, 200);
 }
 

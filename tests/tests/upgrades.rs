@@ -312,13 +312,12 @@ fn the_admin_listener_goes_over_too_and_shows_one_process_at_a_time() {
     };
     let old = app().start();
     let (address, tools) = (old.address(), admin(&old));
-    assert_eq!(http::get(tools, "/readyz").unwrap().status, 200);
+    let is_ready = || http::get(tools, "/readyz").is_ok_and(|response| response.status == 200);
+    until("the old one is ready", is_ready);
     let new = app().start();
     assert_eq!((new.address(), admin(&new)), (address, tools));
     ended(old);
-    until("the new one is ready", || {
-        http::get(tools, "/readyz").is_ok_and(|response| response.status == 200)
-    });
+    until("the new one is ready", is_ready);
     new.stop().expect_code(0);
 }
 

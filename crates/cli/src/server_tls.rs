@@ -174,8 +174,14 @@ mod tests {
     #[test]
     fn certificates_and_keys_come_in_pairs() {
         let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
-        // (certificates, keys, authorities, pairs or a part of the message)
-        let rows: [(&[&str], &[&str], Option<&str>, Result<usize, &str>); 8] = [
+        /// Certificates, keys, authorities; pairs, or a part of the message.
+        type Row = (
+            &'static [&'static str],
+            &'static [&'static str],
+            Option<&'static str>,
+            Result<usize, &'static str>,
+        );
+        let rows: [Row; 8] = [
             (&[], &[], None, Ok(0)),
             (&["a"], &["b"], None, Ok(1)),
             (&["a", "c"], &["b", "d"], Some("e"), Ok(2)),

@@ -84,14 +84,7 @@ impl Connection {
         let address = self.shared.address;
         // Only HTTP/1.1 starts it.
         let clock = Arc::new(ResponseClock::new(self.shared.times.response));
-        let mut leave = self.leave.clone();
-        let begun = tokio::select! {
-            biased;
-            begun = self.begin(socket, &clock) => begun,
-            () = leave.lingered() => return,
-        };
-        drop(leave);
-        let ended = match begun {
+        let ended = match self.begin(socket, &clock).await {
             Some((HttpVersion::Http1, transport, tls)) => self.serve_http1(transport, clock, tls).await,
             Some((HttpVersion::Http2, transport, tls)) => self.serve_http2(transport, tls).await,
             // The client left, or had nothing to say.
@@ -221,7 +214,7 @@ impl Connection {
     }
 }
 
-/// The part that is there for the requests of a connection while it lasts.
+/// The part of a connection that each of its requests needs.
 struct Present {
     shared: Arc<ConnectionInner>,
     presence: Presence,

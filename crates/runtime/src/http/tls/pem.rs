@@ -135,7 +135,14 @@ pub(super) fn certificates(pem: &[u8], most: usize) -> Result<Vec<CertificateDer
         if found.len() == most {
             return Err(PemProblem::TooManyCertificates { most });
         }
-        found.push(certificate.map_err(|_| damaged(&labels, &[CERTIFICATE]))?);
+        match certificate {
+            Ok(certificate) => found.push(certificate),
+            Err(_) if labels.iter().any(|label| label == CERTIFICATE) => {
+                return Err(damaged(&labels, &[CERTIFICATE]));
+            }
+            // Something else is damaged, which is not what was looked for.
+            Err(_) => break,
+        }
     }
     if found.is_empty() {
         return Err(PemProblem::NoCertificate {
