@@ -63,6 +63,19 @@ enum Volume {
     Verbose,
 }
 
+impl Volume {
+    /// What is logged. `outport` is the beginning of the names of all crates here.
+    fn log(self) -> &'static str {
+        match self {
+            Self::Quiet => "off,outport=error",
+            Self::Normal => {
+                "off,outport=warn,outport_runtime::compiler=info,outport_egress::line_log=info,outport_telemetry=info"
+            }
+            Self::Verbose => "warn,outport=debug",
+        }
+    }
+}
+
 impl Terminal {
     pub(crate) fn new(quiet: bool, verbose: bool) -> Self {
         let volume = match (quiet, verbose) {
@@ -176,23 +189,10 @@ impl Terminal {
     ///
     /// `OUTPORT_LOG` is not in that syntax.
     pub(crate) fn receive_log(self) -> Result<(), Failure> {
-        let default = match self.volume {
-            Volume::Quiet => {
-                "off,outport_runtime=error,outport_platform=error,outport_egress=error,outport_telemetry=error"
-            }
-            Volume::Normal => {
-                "off,outport_runtime=warn,outport_runtime::compiler=info,outport_platform=warn,outport_egress=warn,\
-                 outport_egress::line_log=info,outport_telemetry=info"
-            }
-            Volume::Verbose => {
-                "warn,outport=debug,outport_runtime=debug,outport_platform=debug,outport_egress=debug,\
-                 outport_telemetry=debug"
-            }
-        };
         let filter = std::env::var_os(LOG_VARIABLE).filter(|text| !text.is_empty());
         let filter = match filter {
             Some(text) => chosen_log(&text.to_string_lossy())?,
-            None => EnvFilter::new(default),
+            None => EnvFilter::new(self.volume.log()),
         };
         // Spans of traces are for those who asked for traces.
         let without_spans = filter_fn(|metadata| metadata.target() != SPANS);
@@ -402,6 +402,48 @@ impl Visit for Text {
         } else if !field.name().starts_with("outport.") {
             // Those are for programs: the message says it.
             self.fields.push_str(&format!("; {}: {value:?}", field.name()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tracing_subscriber::layer::Context;
+
+    use super::*;
+
+    struct Count(Arc<AtomicUsize>);
+
+    impl<S: Subscriber> Layer<S> for Count {
+        fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn errors_and_warnings_of_every_crate_are_told() {
+        for (volume, expected) in [(Volume::Quiet, 4), (Volume::Normal, 8), (Volume::Verbose, 12)] {
+            let told = Arc::new(AtomicUsize::new(0));
+            let layer = Count(Arc::clone(&told)).with_filter(EnvFilter::new(volume.log()));
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+                tracing::error!(target: "outport::service", "a part has failed");
+                tracing::error!(target: "outport_runtime::http", "a part has failed");
+                tracing::error!(target: "outport_sources", "a part has failed");
+                tracing::error!(target: "outport_egress::dns", "a part has failed");
+                tracing::warn!(target: "outport::server_tls", "a certificate is old");
+                tracing::warn!(target: "outport_runtime::http", "a client is slow");
+                tracing::warn!(target: "outport_platform", "a server is gone");
+                tracing::warn!(target: "outport_telemetry", "a collector is gone");
+                tracing::info!(target: "outport::service", "it is so");
+                tracing::debug!(target: "outport_egress::dns", "it is so");
+                tracing::info!(target: "outport_sources", "it is so");
+                tracing::debug!(target: "outport_runtime::http", "it is so");
+                tracing::info!(target: "hyper", "it is so");
+            });
+            assert_eq!(told.load(Ordering::SeqCst), expected, "{volume:?}");
         }
     }
 }

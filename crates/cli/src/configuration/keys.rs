@@ -48,10 +48,10 @@ impl Keys {
     /// Those of a program's commands.
     pub(crate) fn of(program: &clap::Command) -> Self {
         let mut keys = Self(Vec::new());
-        // That which shows them has them from all others.
+        // That which shows them has them from all others, and what is hidden is for making packages.
         let own = program
             .get_subcommands()
-            .filter(|command| command.get_name() != "config");
+            .filter(|command| command.get_name() != "config" && !command.is_hide_set());
         own.for_each(|command| keys.add_those_of(command, String::new()));
         keys
     }
@@ -236,7 +236,7 @@ impl Key {
 
     /// The bytes of a value that name a file or directory, if some do.
     pub(crate) fn path_in<'t>(&self, value: &'t str) -> Option<(&'t str, &'t str)> {
-        let is_path = ["FILE", "DIR"].contains(&self.value_name())
+        let is_path = ["FILE", "DIR", "PATH"].contains(&self.value_name())
             || self.option.get_value_parser().type_id() == TypeId::of::<PathBuf>();
         // `-` is standard output or error; an empty name is none.
         if is_path && !value.is_empty() && value != "-" {

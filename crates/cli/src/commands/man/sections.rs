@@ -156,10 +156,14 @@ const INSPECT: [(&str, &str); 2] = [
 ];
 
 /// Beside the variables that stand for an option, which stand with that option.
-pub(super) const ENVIRONMENT: [(&[&str], &str); 12] = [
+pub(super) const ENVIRONMENT: [(&[&str], &str); 14] = [
     (
         &["OUTPORT_…"],
-        "The option of that name, where it is not given; each page names those of its options.",
+        "The option of that name, where it is not given: `OUTPORT_MAX_MEMORY` stands for `--max-memory`.",
+    ),
+    (
+        &["OUTPORT_CONFIG"],
+        "The configuration file, where `--config` does not name one; `outport config` shows what counts.",
     ),
     (
         &["OUTPORT_DISALLOWED_OUTBOUND_HOSTS"],
@@ -175,9 +179,22 @@ pub(super) const ENVIRONMENT: [(&[&str], &str); 12] = [
             "RUNTIME_CONFIG_FILE",
             "SPIN_STATE_DIR",
             "SPIN_MAX_INSTANCE_MEMORY",
+            "SPIN_TLS_CERT",
+            "SPIN_TLS_KEY",
         ],
-        "As with Spin: `--listen`, `--runtime-config-file`, `--state-dir`, `--max-memory` (in bytes), where neither the \
-         option nor a variable of Outport's is given.",
+        "As with Spin: `--listen`, `--runtime-config-file`, `--state-dir`, `--max-memory` (in bytes), `--tls-cert`, \
+         `--tls-key`, where neither the option nor a variable of Outport's is given.",
+    ),
+    (
+        &[
+            "LISTEN_FDS",
+            "LISTEN_PID",
+            "LISTEN_FDNAMES",
+            "NOTIFY_SOCKET",
+            "WATCHDOG_USEC",
+            "WATCHDOG_PID",
+        ],
+        "How a service manager passes sockets, and is told what becomes of the process (sd_listen_fds(3), sd_notify(3)).",
     ),
     (
         &["SPIN_VARIABLE_…"],
