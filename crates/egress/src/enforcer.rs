@@ -9,6 +9,8 @@
 //! instance is made anew when the operator's has been replaced, which the next decision notices.
 
 mod permit;
+mod recording;
+mod state;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -16,15 +18,16 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
-use ::metrics::Gauge;
 use outport_policy::{
-    Attempt, Decision, Endpoint, Grants, Layer, LookupOutcome, Name, Operator, Peers, Permit, Policy, Quotas,
-    Reason, Rule, Situation, Ticket, Transport, Usage, text,
+    Attempt, Decision, Endpoint, Layer, LookupOutcome, Name, Operator, Permit, Quotas, Reason, Rule,
+    Situation, Ticket, Transport, Usage,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) use self::permit::{ConnectPermit, Step};
-use crate::audit::{AuditEvent, AuditOutcome, Stage, Verdict, destination, escape, escaped};
+use self::recording::{Recording, shown};
+use self::state::State;
+use crate::audit::{AuditEvent, Verdict, destination, escape};
 use crate::denied::Denied;
 use crate::dns::Resolve;
 use crate::host_account::{HostAccount, Uncounted};
@@ -68,67 +71,6 @@ impl DecisionId {
     pub(crate) fn recorded(self) -> Option<u64> {
         self.0.map(NonZeroU64::get)
     }
-}
-
-struct State {
-    policy: Policy,
-    grants: Grants,
-    peers: Peers,
-    unsolicited_recorded: Option<Instant>,
-    granted: GrantedNames,
-}
-
-/// The names with grants, in the gauge of those of the component.
-struct GrantedNames {
-    gauge: Gauge,
-    names: usize,
-}
-
-impl GrantedNames {
-    fn are(&mut self, names: usize) {
-        // Exact: there are a few hundred.
-        self.gauge.increment(names as f64 - self.names as f64);
-        self.names = names;
-    }
-}
-
-impl Drop for GrantedNames {
-    fn drop(&mut self) {
-        self.are(0);
-    }
-}
-
-impl State {
-    /// That of an instance that begins. Its tables keep the bounds of now, whatever list is loaded later.
-    fn of(component: &Component) -> Self {
-        let policy = component.policy(component.process().policy.operator());
-        let quotas = &policy.operator().quotas;
-        Self {
-            grants: Grants::new(quotas.granted_names),
-            peers: Peers::from(quotas),
-            policy,
-            unsolicited_recorded: None,
-            granted: GrantedNames {
-                gauge: component
-                    .counts()
-                    .map_or(Gauge::noop(), |counts| counts.grants.clone()),
-                names: 0,
-            },
-        }
-    }
-}
-
-/// The treatment of a decision by counters and sinks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Recording {
-    /// The decision is counted and becomes an event.
-    Always,
-    /// The decision is counted, and becomes an event if it is a denial.
-    OnDenial,
-    /// The decision is counted.
-    Never,
-    /// Nothing: it belongs to another one, which is recorded.
-    Aside,
 }
 
 impl Enforcer {
@@ -467,156 +409,6 @@ impl Enforcer {
         self.instance.lookups.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Counts an answer that was cut to the bound of DNS-12.
-    pub(crate) fn note_cut_answer(&self, name: &Name, addresses: usize) {
-        let cut = self.process().recorder.counters.cut_answer();
-        // A guest can have this as often as it likes, so it is told whenever there are twice as many.
-        if cut.is_power_of_two() {
-            let name = escape(name.as_str());
-            let component = text::message(self.component.name());
-            tracing::warn!(%component, %name, addresses, in_all = cut, "an answer was cut");
-        }
-    }
-
-    /// Notes a refusal of what never became an attempt, since `destination` is no place to go to.
-    pub(crate) fn refuse(&self, what: &'static str, destination: &str, reason: Reason) {
-        let recorder = &self.process().recorder;
-        self.count_denial(what, reason);
-        self.trace_denial(what, || escape(destination).into_owned(), reason, None);
-        let id = recorder.next_decision();
-        let whose = (self.component.name(), self.number);
-        let event = || AuditEvent::refused(id.get(), whose, what, destination, reason);
-        self.record(Verdict::Deny, event);
-    }
-
-    /// Tells the sinks that want it of an outcome.
-    pub(crate) fn record_outcome(&self, stage: Stage, outcome: impl Fn() -> AuditOutcome) {
-        let recorder = &self.process().recorder;
-        let outcome = || AuditOutcome {
-            trace: self.trace().context(),
-            ..outcome()
-        };
-        match self.instance.account.get() {
-            _ if !recorder.wants_outcome(stage) => {}
-            None => recorder.record_outcome(&outcome()),
-            Some(account) => account.aside(&mut || recorder.record_outcome(&outcome())),
-        }
-    }
-
-    /// That something of this instance came so far.
-    pub(crate) fn outcome(
-        &self,
-        decision: DecisionId,
-        what: &'static str,
-        destination: &str,
-        stage: Stage,
-    ) -> AuditOutcome {
-        let whose = (self.component.name(), self.number);
-        AuditOutcome::new(whose, decision.recorded(), what, destination, stage)
-    }
-
-    /// The name by whose look-up an attempt is permitted.
-    pub(crate) fn name_of(&self, attempt: &Attempt<'_>) -> Option<String> {
-        self.permitted_by(attempt, self.usage(), |rule| match rule {
-            Rule::Grant { name, .. } => Some(name.to_string()),
-            _ => None,
-        })
-    }
-
-    /// The rule by which an attempt is permitted, as the audit log has it.
-    pub(crate) fn rule_of(&self, attempt: &Attempt<'_>) -> Option<String> {
-        // Whether there is room was said when it was judged, and what it takes is counted by now.
-        self.permitted_by(attempt, Usage::default(), |rule| Some(shown(rule)))
-    }
-
-    /// Decides once more: the permit that the guest had says where to, not why. Nobody is told or counted.
-    fn permitted_by<R>(
-        &self,
-        attempt: &Attempt<'_>,
-        usage: Usage,
-        read: impl FnOnce(&Rule<'_>) -> Option<R>,
-    ) -> Option<R> {
-        let state = self.state().ok()?;
-        let situation = Situation {
-            grants: &state.grants,
-            peers: &state.peers,
-            usage,
-            now: now(),
-        };
-        match state.policy.decide(attempt, &situation) {
-            Decision::Allow(permit) => read(permit.rule()),
-            Decision::Deny(_) => None,
-        }
-    }
-
-    /// Does something whose results are not the instance's.
-    pub(crate) fn aside<R>(&self, work: impl FnOnce() -> R) -> R {
-        let Some(account) = self.instance.account.get() else {
-            return work();
-        };
-        let (mut work, mut done) = (Some(work), None);
-        account.aside(&mut || done = work.take().map(|work| work()));
-        done.or_else(|| work.take().map(|work| work()))
-            .expect("INVARIANT: it was done there or is done here")
-    }
-
-    fn count_permit(&self, attempt: &Attempt<'_>) {
-        self.process().recorder.counters.allow();
-        if let Some(counts) = self.component.counts() {
-            match counts.known_permit(attempt) {
-                Some(counter) => counter.increment(1),
-                None => self.aside(|| counts.permit(attempt)),
-            }
-        }
-    }
-
-    fn count_denial(&self, operation: &'static str, reason: Reason) {
-        self.process().recorder.counters.deny(reason.code());
-        if let Some(counts) = self.component.counts() {
-            self.aside(|| counts.deny(operation, reason.code()));
-        }
-    }
-
-    /// Makes a span of a refusal, where what the instance does has spans.
-    fn trace_denial(
-        &self,
-        operation: &'static str,
-        destination: impl FnOnce() -> String,
-        reason: Reason,
-        rule: Option<String>,
-    ) {
-        if let Some(point) = self.trace().recorded() {
-            let component = self.component.name();
-            self.aside(|| {
-                let destination = destination();
-                let span = |parent: &_| {
-                    spans::denied(
-                        parent,
-                        component,
-                        operation,
-                        &destination,
-                        reason,
-                        rule.as_deref(),
-                    )
-                };
-                drop(point.child(span));
-            });
-        }
-    }
-
-    /// Tells the sinks of an event. What they keep of it is not the instance's.
-    fn record(&self, verdict: Verdict, event: impl Fn() -> AuditEvent) {
-        let recorder = &self.process().recorder;
-        let event = || AuditEvent {
-            trace: self.trace().context(),
-            ..event()
-        };
-        match self.instance.account.get() {
-            None => recorder.record(verdict, event),
-            Some(account) => account.aside(&mut || recorder.record(verdict, event)),
-        }
-    }
-
     /// A lock that a panic has poisoned refuses everything from then on (ORD-4).
     fn state(&self) -> Result<MutexGuard<'_, State>, Denied> {
         self.state.lock().map_err(|_| Denied::new(Reason::ErrorInternal))
@@ -690,11 +482,6 @@ impl Enforcer {
             state.policy = self.component.policy(Arc::clone(&operator));
         }
     }
-}
-
-/// A rule, as the audit log has it.
-fn shown(rule: &Rule<'_>) -> String {
-    escaped(rule.to_string())
 }
 
 /// The time as the runtime tells it, whose clock tests can stop; it is the machine's everywhere else.

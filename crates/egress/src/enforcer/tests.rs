@@ -6,7 +6,7 @@ use futures::FutureExt;
 use outport_policy::Limit;
 
 use super::*;
-use crate::audit::{AuditSink, Outcomes};
+use crate::audit::{AuditOutcome, AuditSink, Outcomes, Stage};
 use crate::denied::DeniedKind;
 use crate::egress::Egress;
 use crate::sockets::SocketSlot;
