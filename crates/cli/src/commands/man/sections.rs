@@ -244,7 +244,7 @@ pub(super) const ENVIRONMENT: [(&[&str], &str); 14] = [
     ),
 ];
 
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 11] = [
     ("spin.toml", "The manifest of an app, version 2."),
     (
         ".env",
@@ -264,11 +264,23 @@ const FILES: [(&str, &str); 8] = [
         "Compiled code, and what was fetched. Deleting it is always safe.",
     ),
     (
+        "/etc/outport/outport.toml",
+        "Of the Debian package: options of the operator for all apps, by `--config`.",
+    ),
+    (
+        "/etc/default/outport, /etc/default/outport-NAME",
+        "Of the Debian package: variables of the environment for all apps, and for one.",
+    ),
+    (
         "/etc/outport/apps/NAME",
         "Of the Debian package: the app that `outport@NAME.service` runs.",
     ),
     (
         "/var/lib/outport/NAME",
         "Of the Debian package: the stores and databases of that app.",
+    ),
+    (
+        "/var/cache/outport/NAME",
+        "Of the Debian package: its compiled code, and what was fetched for it.",
     ),
 ];
