@@ -186,7 +186,7 @@ fn a_socket_that_cannot_be_served_is_an_error_and_nothing_is_served_instead() {
         "descriptor 3 is a TCP socket that does not listen",
     );
     let elsewhere = app().option("--listen=127.0.0.1:1").inheriting(&listener);
-    let finished = refused(elsewhere, "and `--listen` asks for 127.0.0.1:1");
+    let finished = refused(elsewhere, "and 127.0.0.1:1 is asked for\n --> --listen\n");
     assert!(
         finished.stderr.contains(&format!("listens on {address}")),
         "{finished}"
@@ -194,7 +194,7 @@ fn a_socket_that_cannot_be_served_is_an_error_and_nothing_is_served_instead() {
     let elsewhere = app()
         .variable("SPIN_HTTP_LISTEN_ADDR", "0.0.0.0:80")
         .inheriting(&listener);
-    refused(elsewhere, "`SPIN_HTTP_LISTEN_ADDR` asks for 0.0.0.0:80");
+    refused(elsewhere, "and 0.0.0.0:80 is asked for\n --> SPIN_HTTP_LISTEN_ADDR\n");
     let upgrade = app().option("--upgrade-socket=upgrade").inheriting(&listener);
     refused(upgrade, "`--upgrade-socket` would take them from another");
     let once = Outport::command("up")

@@ -13,6 +13,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use listenfd::ListenFd;
 use outport_check::Diagnostic;
+use outport_policy::Location;
 use rustix::net::sockopt::socket_acceptconn;
 
 use crate::failure::Failure;
@@ -70,10 +71,12 @@ impl Inherited {
         for socket in sockets {
             let address = socket.local_addr()?;
             if !is_at(address, wanted) {
-                let error =
-                    format!("the inherited socket listens on {address}, and `{option}` asks for {wanted}");
-                let advice = format!("leave `{option}` out, or have the socket opened at that address");
-                return Err(Failure::unusable(Diagnostic::error(error).helped_by(advice)));
+                let error = format!("the inherited socket listens on {address}, and {wanted} is asked for");
+                let error = Diagnostic::error(error).at(Location::Option {
+                    name: option.to_owned().into(),
+                });
+                let advice = "leave that out, or have the socket opened at that address";
+                return Err(Failure::unusable(error.helped_by(advice)));
             }
         }
         Ok(())
