@@ -191,7 +191,7 @@ fn every_option_is_set_by_the_file_and_by_the_environment() {
     assert!(properties.len() > 40, "{}", properties.len());
     // Those that say something of another one, or need it.
     let needed = "audit-log = 'audit.jsonl'\nadmin-listen = '127.0.0.1:1'\naccess-log = 'access.log'\n\
-        tls-cert = 'a.pem'\ntls-key = 'a.key'\n";
+        tls-cert = ['a.pem']\ntls-key = ['a.key']\n";
     for (name, property) in properties {
         let value = sample(name, property);
         assert_in_schema(name, &value);
