@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn whoever_goes_on_learns_of_a_panic() {
-        let terminal = Terminal::default();
+        let terminal = Terminal::new(false, false);
         assert_eq!(surely("the list stays", terminal, || 7), Some(7));
         let mut done = 0;
         let none = surely("the list stays", terminal, || {
