@@ -152,4 +152,9 @@ def texts_of(package):
         yield "\n".join(line.rstrip() for line in lines).strip("\n")
 
 
-main(sys.argv[1:])
+try:
+    main(sys.argv[1:])
+except KeyboardInterrupt:
+    sys.exit(130)
+except (OSError, ValueError) as error:
+    sys.exit(f"packaging/dependencies.py: {error}")

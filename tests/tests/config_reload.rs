@@ -96,3 +96,46 @@ fn dl_9_both_files_are_loaded_again() {
     assert_eq!(connect(&run, &first), "access-denied");
     run.stop().expect_code(0);
 }
+
+// proves: DL-9
+#[test]
+fn dl_9_a_corrected_list_is_in_force_whatever_the_file_said_before() {
+    let peer = TcpPeer::start(Manner::Stall);
+    let serve = Outport::serve(guest::path("http-script-guest")).allow("*://127.0.0.1:*");
+    let run = with_file(serve, "").start();
+    let long = "hunter2".repeat(20_000);
+    let many = "max-memry = 1\n".repeat(20_000);
+    for wrong in [
+        format!("key-value = ['a={long}', 7]\n"),
+        format!("key-value = ['a={long}\n"),
+        format!("egress-proxy = 'http://me:{long}@a.test' 7\n"),
+        format!(
+            "disallowed-outbound-hosts = [{}]\n",
+            "'*://127.1:80',".repeat(3000)
+        ),
+        format!(
+            "disallowed-outbound-hosts = [{}]\naudit-required = true\n",
+            "'*://a.test:*',".repeat(3000)
+        ),
+        many,
+    ] {
+        let told = || {
+            run.stderr()
+                .matches("the operator's list stays as it was")
+                .count()
+        };
+        let before = told();
+        run.write("outport.toml", &wrong);
+        let start: String = wrong.chars().take(40).collect();
+        until(format!("{start}… is told"), || told() > before);
+        run.write("outport.toml", denying(&peer));
+        until(format!("{start}… is corrected"), || {
+            connect(&run, &peer) == "access-denied"
+        });
+        run.write("outport.toml", "");
+        until("all is permitted", || connect(&run, &peer) == "ok");
+    }
+    let ended = run.stop().expect_code(0);
+    assert!(!ended.stderr.contains("hunter2"), "a secret was told");
+    assert!(!ended.stderr.contains("panicked"), "{ended}");
+}

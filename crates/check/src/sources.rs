@@ -32,8 +32,10 @@ impl Sources {
         for kept in self.files.iter_mut().filter(|kept| kept.file.path() == path) {
             let text = kept.concealed.get_or_insert_with(|| kept.file.text().to_owned());
             if let Some(hidden) = text.get(secret.clone()) {
-                let stars = hidden.replace(|c| c != '\n', "*");
-                text.replace_range(secret.clone(), &format!("{stars:*<width$}", width = secret.len()));
+                // One for each byte: no span behind it moves. A line end is no part of any other character.
+                let star = |byte| if byte == b'\n' { '\n' } else { '*' };
+                let stars: String = hidden.bytes().map(star).collect();
+                text.replace_range(secret.clone(), &stars);
             }
         }
     }
@@ -79,5 +81,15 @@ mod tests {
         assert_eq!(sources.text("another"), None);
         let file = sources.file(Path::new("spin.toml")).unwrap();
         assert_eq!(file.text(), "a = \"schlüssel\"\nb = 1");
+    }
+
+    #[test]
+    fn a_secret_may_be_longer_than_any_width_of_a_format() {
+        let mut sources = Sources::default();
+        let text = format!("ä\n{}", "ü".repeat(100_000));
+        sources.add(SourceFile::new("a", text.as_str()));
+        sources.conceal(Path::new("a"), 0..text.len());
+        let concealed = sources.text("a").unwrap();
+        assert_eq!(concealed, format!("**\n{}", "*".repeat(200_000)));
     }
 }

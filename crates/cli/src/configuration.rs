@@ -26,6 +26,7 @@ mod example;
 mod file;
 mod given;
 pub(crate) mod keys;
+mod quoting;
 mod schema;
 mod setting;
 

@@ -123,6 +123,14 @@ impl EgressProxyOptions {
                 }
                 content
             }
+            Err(_) if path.to_string_lossy().contains([':', '@']) => {
+                let message = "there is no such file with the credentials of the egress proxy, and what is named so looks like \
+                    the credentials themselves";
+                let help = "put them into a file that only you can read, and write its name";
+                let wrong = Diagnostic::error(message).at(option(CREDENTIALS));
+                reading.wrong.push(wrong.helped_by(help));
+                return None;
+            }
             Err(error) => {
                 let unreadable = unreadable(path, "file with the credentials of the egress proxy", &error);
                 reading.wrong.push(unreadable.at(option(CREDENTIALS)));
@@ -405,6 +413,11 @@ mod tests {
         }
         let socks = read("socks5://a.example:1", Some(&path), &[]);
         assert!(socks.proxies.is_none());
+        let wrong = shown(&read("http://a.example:1", Some(Path::new("me:hunter2")), &[]));
+        assert!(
+            wrong.contains("looks like the credentials") && !wrong.contains("hunter2"),
+            "{wrong}"
+        );
         for unreadable in [folder.path(), &folder.path().join("missing")] {
             let wrong = shown(&read("http://a.example:1", Some(unreadable), &[]));
             assert!(wrong.starts_with("error: "), "{wrong}");

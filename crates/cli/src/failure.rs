@@ -40,7 +40,12 @@ impl Failure {
     pub(crate) fn show(&self, terminal: Terminal) -> i32 {
         match self {
             Self::Unusable { diagnostics, files } => {
-                terminal.show_all(diagnostics, files);
+                let (told, untold) = first(diagnostics);
+                terminal.show_all(told, files);
+                if untold > 0 {
+                    let note = Diagnostic::note(format!("there are {untold} more mistakes"));
+                    terminal.show(&note, files);
+                }
                 2
             }
             Self::Broken(error) => {
@@ -50,6 +55,18 @@ impl Failure {
         }
     }
 }
+
+/// Those that are told of so many mistakes, and the number of the others. One more is told rather than counted.
+fn first(diagnostics: &[Diagnostic]) -> (&[Diagnostic], usize) {
+    if diagnostics.len() <= MOST_MISTAKES + 1 {
+        return (diagnostics, 0);
+    }
+    let (told, untold) = diagnostics.split_at(MOST_MISTAKES);
+    (told, untold.len())
+}
+
+/// Mistakes that are told at once: a list has as many as somebody has written entries.
+pub(crate) const MOST_MISTAKES: usize = 20;
 
 /// The error and its causes, except those that an outer one has told already.
 fn causes(error: &anyhow::Error) -> String {
@@ -72,6 +89,15 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_mistakes_the_rest_is_counted() {
+        for (count, told, untold) in [(0, 0, 0), (21, 21, 0), (22, 20, 2), (3000, 20, 2980)] {
+            let mistakes = vec![Diagnostic::error("a mistake"); count];
+            let (shown, rest) = first(&mistakes);
+            assert_eq!((shown.len(), rest), (told, untold), "{count}");
+        }
+    }
 
     #[test]
     fn a_cause_is_told_once() {

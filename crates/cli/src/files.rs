@@ -124,6 +124,11 @@ fn content_within(file: File, most: u64) -> io::Result<Vec<u8>> {
 /// The message for a file that cannot be read; `what` is what it is for.
 pub(crate) fn unreadable(path: &Path, what: &str, error: &io::Error) -> Diagnostic {
     let shown = text::path(path);
+    if path.to_string_lossy().contains('\n') {
+        // A key or a password, perhaps.
+        let message = format!("the name of the {what} has several lines");
+        return Diagnostic::error(message).helped_by("write the name of the file, not what is in it");
+    }
     match error.kind() {
         io::ErrorKind::NotFound => Diagnostic::error(format!("there is no {what} `{shown}`")),
         io::ErrorKind::InvalidData => Diagnostic::error(format!("the {what} `{shown}` is not UTF-8 text")),
@@ -140,6 +145,13 @@ const LONGEST_SETTINGS: u64 = 1 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_in_place_of_a_name_is_not_shown() {
+        let path = Path::new("-----BEGIN PRIVATE KEY-----\nhunter2\n");
+        let told = unreadable(path, "private key", &io::ErrorKind::NotFound.into());
+        assert!(!told.message.contains("hunter2"), "{}", told.message);
+    }
 
     #[test]
     fn a_text_that_never_ends_is_refused() {

@@ -58,6 +58,7 @@ mod signals;
 mod spin_environment;
 mod startup;
 mod state_options;
+mod surely;
 mod telemetry;
 mod terminal;
 mod unknown_argument;

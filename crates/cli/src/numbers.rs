@@ -103,9 +103,13 @@ impl FromStr for Time {
             }
             _ => return Err("write a number with `ms`, `s`, `m` or `h`, such as `10s`, or `none`".into()),
         };
-        let number: u32 = number
-            .parse()
-            .map_err(|_| "write a number, such as `10s`".to_owned())?;
+        let number: u32 = number.parse().map_err(|_| match number {
+            "" => "write a number, such as `10s`".to_owned(),
+            _ => format!(
+                "it is longer than any time: the largest number is {}; write `none` for no limit",
+                u32::MAX
+            ),
+        })?;
         Ok(Self(Some(unit.saturating_mul(number))))
     }
 }

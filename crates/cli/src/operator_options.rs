@@ -323,6 +323,10 @@ impl OperatorOptions {
         for (text, location) in self.allow_loopback_ports.iter().zip(locations) {
             match PortSet::parse(text) {
                 Ok(more) => ports = ports.union(&more),
+                Err(_) if text.trim().is_empty() => {
+                    let error = Diagnostic::error("there is no port in it").at(location);
+                    wrong.push(error.helped_by("write a number, a range such as `80-90`, or `*`"));
+                }
                 Err(error) => wrong.push(bad_value(location, text, &error)),
             }
         }

@@ -13,6 +13,7 @@ use outport_platform::llm::{self, ModelServer, ModelServerDefinition};
 use outport_platform::sqlite::SqliteDefinition;
 use outport_policy::{Location, text};
 
+use crate::configuration::keys::MASK;
 use crate::failure::Failure;
 use crate::state_options::InitialState;
 
@@ -145,18 +146,36 @@ impl InitialState {
                 continue;
             };
             database.execute_batch(&statements.sql).await.map_err(|error| {
-                let whose = match &statements.file {
-                    Some(file) => format!("`{}`", text::path(file)),
-                    None => format!("`{}`", text::excerpt(&statements.sql)),
-                };
                 let error = text::message(&error.to_string()).to_string();
-                let what = format!("the SQL {whose} of `--sqlite` failed: {error}");
-                Failure::unusable(Diagnostic::error(what))
+                let what = match &statements.file {
+                    Some(file) => format!("the SQL `{}` of `--sqlite` failed: {error}", text::path(file)),
+                    None => format!("the SQL of `--sqlite` failed: {}", without_parts(&error)),
+                };
+                Failure::unusable(Diagnostic::error(what).at(statements.location.clone()))
             })?;
         }
         Ok(())
     }
 }
+
+/// The message of a database without what it quotes of a statement, which may be a secret.
+fn without_parts(error: &str) -> String {
+    let quoted = error
+        .find('"')
+        .zip(error.rfind('"'))
+        .filter(|(start, end)| start < end);
+    let error = match quoted {
+        Some((start, end)) => format!("{}{MASK}{}", &error[..=start], &error[end..]),
+        None => error.to_owned(),
+    };
+    match error.split_once(NO_COLUMN) {
+        Some((before, _)) => format!("{before}{NO_COLUMN}{MASK}"),
+        None => error,
+    }
+}
+
+/// What SQLite says of a word that is no column, such as a text that nobody quoted.
+const NO_COLUMN: &str = "no such column: ";
 
 /// Who runs models for guests.
 fn model_server(models: &Models, egress: &Egress) -> Result<ModelServer, Failure> {
@@ -178,5 +197,25 @@ fn directory_of(file: &Path) -> PathBuf {
     match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_database_says_of_a_statement_quotes_nothing_of_it() {
+        for (error, shown) in [
+            (
+                "near \"hunter2 \"x\" y\": syntax error",
+                "near \"****\": syntax error",
+            ),
+            ("no such column: hunter2", "no such column: ****"),
+            ("no such table: t", "no such table: t"),
+            ("a \" b", "a \" b"),
+        ] {
+            assert_eq!(without_parts(error), shown);
+        }
     }
 }

@@ -39,6 +39,7 @@ use crate::files::{Files, unreadable};
 use crate::network::within_descriptors;
 use crate::operator_options::{OperatorOptions, OperatorSettings, READ_AGAIN};
 use crate::service_manager::ServiceManager;
+use crate::surely::surely;
 use crate::telemetry::Telemetry;
 use crate::terminal::Terminal;
 
@@ -169,7 +170,7 @@ impl Watch {
         loop {
             match wanted.recv_timeout(LOOK) {
                 Ok(()) => {
-                    self.load();
+                    self.load_surely();
                     self.manager.reloaded();
                 }
                 Err(RecvTimeoutError::Timeout) => self.look(),
@@ -189,7 +190,24 @@ impl Watch {
             }
         }
         if has_changed {
-            self.load();
+            self.load_surely();
+        }
+    }
+
+    /// The same as [`load`](Self::load), after which this thread goes on whatever happened: the list can still be corrected.
+    fn load_surely(&mut self) {
+        let seen: Vec<_> = self
+            .watched
+            .iter()
+            .map(|watched| read_plain(&watched.path).ok())
+            .collect();
+        let (terminal, refused) = (self.terminal, self.counts.refused.clone());
+        if surely(STAYS, terminal, || self.load()).is_none() {
+            refused.increment(1);
+            // Not at each look again, but when they say something else.
+            for (watched, text) in self.watched.iter_mut().zip(seen) {
+                watched.debounce.loaded(text);
+            }
         }
     }
 
@@ -209,7 +227,7 @@ impl Watch {
             Err(failure) => {
                 self.counts.refused.increment(1);
                 blame::failure(failure, &self.options.given).show(self.terminal);
-                let kept = Diagnostic::warning("the operator's list stays as it was, because of the above");
+                let kept = Diagnostic::warning(format!("{STAYS}, because of the above"));
                 return self.terminal.show(&kept, &Files::default());
             }
         };
@@ -430,6 +448,8 @@ fn read_plain(path: &Path) -> io::Result<String> {
         Err(io::Error::other("it is not a plain file any more"))
     }
 }
+
+const STAYS: &str = "the operator's list stays as it was";
 
 const NO_FILE: &str = "The operator's list stays as it was at start: no file to load again was named with \
     `--config` or `--runtime-config-file`";

@@ -106,6 +106,11 @@ impl ServiceOptions {
         Ok(options.context("the options of a server have no defaults")?)
     }
 
+    /// Refuses files of HTTPS that a start would refuse.
+    pub(crate) fn check_tls(&self) -> Result<(), Failure> {
+        self.tls.read().map(drop)
+    }
+
     /// Starts to serve, and says so.
     pub(crate) fn start(
         &self,

@@ -23,6 +23,7 @@ use outport_manifest::{
 };
 use outport_policy::{Label, LabelKind, Location, text};
 
+use crate::configuration::Given;
 use crate::files::{read_text, unreadable};
 
 /// Options for what components keep.
@@ -71,6 +72,8 @@ pub(crate) struct Statements {
     pub(crate) sql: String,
     /// The file that it was read from, for messages.
     pub(crate) file: Option<PathBuf>,
+    /// The place where it or its file is named.
+    pub(crate) location: Location,
 }
 
 /// `SQL`, `@FILE` or `@FILE:LABEL`.
@@ -105,8 +108,9 @@ impl StateOptions {
         let stores = Stores::resolve(&labels, config, &state_dir);
         wrong.extend(stores.problems().iter().map(Diagnostic::from));
         let mut statements = Vec::new();
-        for argument in &self.sqlite {
-            match argument.read() {
+        let given = Given::of_the_process();
+        for (argument, location) in self.sqlite.iter().zip(given.locations("sqlite")) {
+            match argument.read(location) {
                 Ok(read) => statements.push(read),
                 Err(unreadable) => wrong.push(unreadable),
             }
@@ -175,12 +179,11 @@ impl SqlArgument {
         }
     }
 
-    fn read(&self) -> Result<Statements, Diagnostic> {
+    fn read(&self, location: Location) -> Result<Statements, Diagnostic> {
         let (sql, file) = match self {
             Self::Text(sql) => (sql.clone(), None),
             Self::File { path, .. } => {
-                let unreadable =
-                    |error| unreadable(path, "file of `--sqlite`", &error).at(SQLITE_OPTION.clone());
+                let unreadable = |error| unreadable(path, "file of `--sqlite`", &error).at(location.clone());
                 (read_text(path).map_err(unreadable)?, Some(path.clone()))
             }
         };
@@ -188,6 +191,7 @@ impl SqlArgument {
             label: self.label().to_owned(),
             sql,
             file,
+            location,
         })
     }
 }

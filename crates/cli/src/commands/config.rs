@@ -1,7 +1,8 @@
 //! `outport config`: what every option comes to, and where that is from.
 //!
-//! Nothing is read but the configuration file, and nothing runs. Standard output gets the answer; exit status 2 says that
-//! something that was given cannot be used.
+//! Nothing runs. Standard output gets the answer. What the options name that every start reads (the runtime config file,
+//! certificates, the credentials of the egress proxy) is read too, and held against the rules that a start has: exit status 2
+//! says that something that was given cannot be used.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -17,6 +18,7 @@ use crate::configuration::keys::{Key, Keys, Shape};
 use crate::configuration::{Given, Word, example, schema};
 use crate::failure::Failure;
 use crate::fetching::FetchArguments;
+use crate::files::Files;
 use crate::limit_options::LimitOptions;
 use crate::operator_options::OperatorOptions;
 use crate::reference_options::ReferenceOptions;
@@ -98,6 +100,9 @@ pub(super) fn config(options: &Options) -> Result<i32, Failure> {
         }
     };
     io::stdout().write_all(text.as_bytes())?;
+    if !options.schema && !options.example {
+        options.validate()?;
+    }
     Ok(0)
 }
 
@@ -156,6 +161,32 @@ impl Options {
             None => true,
         };
         Ok(keys.iter().filter(is_wanted))
+    }
+
+    /// Refuses what a start would refuse of these options, whatever app it is of.
+    fn validate(&self) -> Result<(), Failure> {
+        let keys = Keys::of(&CommandLine::command());
+        let has = |option: &str| match &self.command {
+            Some(command) => keys
+                .get(option)
+                .is_some_and(|key| key.commands().contains(command)),
+            None => true,
+        };
+        let mut wrong = Vec::new();
+        let mut files = Files::default();
+        if has("disallowed-outbound-hosts") {
+            self.others.operator.read_tentatively(&mut files, &mut wrong);
+        }
+        if has("tls-cert") {
+            match self.others.service.check_tls() {
+                Err(Failure::Unusable { diagnostics, .. }) => wrong.extend(diagnostics),
+                other => other?,
+            }
+        }
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::unusable_in(&files, wrong))
     }
 
     fn shown(&self, key: &Key) -> Shown {

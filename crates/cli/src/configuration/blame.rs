@@ -16,26 +16,36 @@ use crate::failure::Failure;
 
 /// Names the places of settings in an error of the parser of `line`, in which they stand from `at` on: those without which
 /// there would be another error, or none.
+///
+/// The parser is asked once for each option, not for each item of a list.
 pub(super) fn settings(error: &mut clap::Error, line: &[OsString], at: usize, settings: &[Setting]) {
-    let shown = error.to_string();
+    let told = in_one_line(error);
     let arguments: Vec<&Setting> = settings
         .iter()
         .filter(|setting| setting.argument().is_some())
         .collect();
-    let involved = arguments.iter().enumerate().filter(|(number, _)| {
-        let mut without = line.to_vec();
-        without.remove(at + number);
-        let again = CommandLine::command().try_get_matches_from(without);
-        again.map_or_else(|again| again.to_string() != shown, |_| true)
-    });
+    let mut options: Vec<&str> = arguments.iter().map(|setting| setting.option()).collect();
+    options.dedup();
+    let first_of = |option: &str| arguments.iter().find(|setting| setting.option() == option);
+    // Of each list one item, which is as good as many for what excludes or needs an option.
+    let without = |left_out: Option<&str>| {
+        let (before, behind) = (&line[..at], line.get(at + arguments.len()..).unwrap_or_default());
+        let kept = options.iter().filter(|option| Some(**option) != left_out);
+        let kept = kept.filter_map(|option| first_of(option)?.argument());
+        let line = before.iter().cloned().chain(kept).chain(behind.iter().cloned());
+        let again = CommandLine::command().try_get_matches_from(line);
+        again.map_or_else(|again| Some(in_one_line(&again)), |_| None)
+    };
+    if without(None).as_ref() != Some(&told) {
+        return;
+    }
+    let involved = options
+        .iter()
+        .filter(|option| without(Some(option)).as_ref() != Some(&told));
     let told: Vec<_> = involved
-        .map(|(_, setting)| {
-            format!(
-                "`--{}` is said by {}",
-                setting.option(),
-                place(setting.location())
-            )
-            .into()
+        .filter_map(|option| {
+            let place = place(first_of(option)?.location());
+            Some(format!("`--{option}` is said by {place}").into())
         })
         .collect();
     if !told.is_empty() {
@@ -105,11 +115,15 @@ fn with_its_place(mut diagnostic: Diagnostic, given: &Given) -> Diagnostic {
         diagnostic.location = Some((*place).clone());
         let others = others
             .iter()
+            .take(MOST_PLACES)
             .map(|other| ((*other).clone(), "or here".to_owned()));
         diagnostic.related.extend(others);
     }
     diagnostic
 }
+
+/// Further places of a list that a message names.
+const MOST_PLACES: usize = 4;
 
 /// True if a message shows the value of a setting: a file that cannot be opened, an address that nobody may have.
 fn quotes(message: &str, setting: &Setting) -> bool {

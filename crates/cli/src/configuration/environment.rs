@@ -94,9 +94,46 @@ fn without_effect(name: &str, known: &[String]) -> Option<String> {
     if let Some((_, instead)) = of_no_key {
         return Some((*instead).to_owned());
     }
-    let meant = nearest(name, known.iter().map(String::as_str))?;
+    let meant = nearest(name, known.iter().map(String::as_str))
+        .map(str::to_owned)
+        .or_else(|| also_meant(own))
+        .or_else(|| {
+            let named = known.iter().find(|known| leaves_a_word_out(name, known));
+            named.cloned()
+        })?;
     Some(format!("did you mean `{meant}`?"))
 }
+
+/// The variable of no option that somebody meant: `CONFIGS`, `CONF`, `CONFIG_FILE`, `LOG_LEVEL`.
+fn also_meant(own: &str) -> Option<String> {
+    let names = || ALSO_READ.iter().filter_map(|name| name.strip_prefix("OUTPORT_"));
+    let is_longer = |name: &str| {
+        let behind = own.strip_prefix(name).and_then(|rest| rest.strip_prefix('_'));
+        behind.is_some_and(|rest| OF_A_FILE.contains(&rest))
+    };
+    let is_shorter = |name: &str| own.len() >= SHORTEST_BEGINNING && name.starts_with(own);
+    let found = nearest(own, names()).or_else(|| names().find(|name| is_longer(name) || is_shorter(name)));
+    found.map(|name| format!("OUTPORT_{name}"))
+}
+
+/// True of `OUTPORT_DISALLOWED_HOSTS` and `OUTPORT_DISALLOWED_OUTBOUND_HOSTS`: of three words or more one is not there.
+fn leaves_a_word_out(written: &str, known: &str) -> bool {
+    let mut rest = written.split('_');
+    let (all, some) = (known.split('_').count(), written.split('_').count());
+    let mut next = rest.next();
+    for word in known.split('_') {
+        if next == Some(word) {
+            next = rest.next();
+        }
+    }
+    some >= 3 && some + 1 == all && next.is_none()
+}
+
+/// What is put behind the name of a variable for a file or a volume.
+const OF_A_FILE: [&str; 6] = ["FILE", "FILTER", "LEVEL", "NAME", "PATH", "TOML"];
+
+/// Letters of the shortest beginning that is taken for the whole.
+const SHORTEST_BEGINNING: usize = 4;
 
 /// Variables that stand for no option.
 const ALSO_READ: [&str; 2] = ["OUTPORT_CONFIG", "OUTPORT_LOG"];
@@ -118,6 +155,18 @@ mod tests {
             ("OUTPORT_ALLOWED_OUTBOUND_HOSTS", Some("for its author to say")),
             ("OUTPORT_CONFIG", None),
             ("OUTPORT_LOG", None),
+            ("OUTPORT_CONFIGS", Some("did you mean `OUTPORT_CONFIG`?")),
+            ("OUTPORT_CONFIG_FILE", Some("did you mean `OUTPORT_CONFIG`?")),
+            ("OUTPORT_CONFIG_PATH", Some("did you mean `OUTPORT_CONFIG`?")),
+            ("OUTPORT_CONF", Some("did you mean `OUTPORT_CONFIG`?")),
+            ("OUTPORT_CFG", None),
+            ("OUTPORT_LOGS", Some("did you mean `OUTPORT_LOG`?")),
+            ("OUTPORT_LOG_LEVEL", Some("did you mean `OUTPORT_LOG`?")),
+            (
+                "OUTPORT_DISALLOWED_HOSTS",
+                Some("did you mean `OUTPORT_DISALLOWED_OUTBOUND_HOSTS`?"),
+            ),
+            ("OUTPORT_OUTBOUND_HOSTS", Some("OUTBOUND_HOSTS`")),
             // What Kubernetes sets beside a service that is called so.
             ("OUTPORT_SERVICE_HOST", None),
             ("OUTPORT_SERVICE_PORT", None),

@@ -7,27 +7,28 @@
 //! A file is for all commands: what it says is held against the options of all of them, whichever one runs. A path in it
 //! starts at the folder of the file, unless the file is none, such as a pipe: then at the working directory.
 //!
-//! Nothing of it is quoted that may be a secret: what is in a URL beside scheme, host and port, and what is put into stores.
+//! Nothing of it is quoted that may be a secret ([`quoting`]), and of many mistakes only the first are told.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use outport_check::Diagnostic;
-use outport_manifest::{
-    Located, OptionsFile, ServerUrl, SourceFile, Span, WrittenOption, WrittenValue, nearest,
-};
+use outport_manifest::{Located, OptionsFile, SourceFile, Span, WrittenOption, WrittenValue};
 use outport_policy::{Location, text};
 
 use super::keys::{Key, Keys, Shape, elsewhere};
+use super::quoting;
 use super::setting::{Setting, Word};
+use crate::failure::MOST_MISTAKES;
 use crate::files::Files;
-use crate::written_values::values_of_secrets;
 
 /// A file that was read.
 #[derive(Debug, Clone)]
 pub(crate) struct ConfigurationFile {
     source: SourceFile,
     settings: Vec<Setting>,
+    /// What messages may show of it.
+    quotable: Vec<Span>,
 }
 
 impl ConfigurationFile {
@@ -45,29 +46,42 @@ impl ConfigurationFile {
         let source = files
             .read_settings(path, WHAT)
             .map_err(|unreadable| vec![unreadable.at(named_by)])?;
-        conceal_secrets(&source, keys, files);
-        let folder = path.is_file().then(|| path.parent()).flatten();
         let reading = OptionsFile::parse(&source);
+        let options = &reading.tentative().options;
+        let is_torn = !reading.problems().is_empty();
+        let folder = path.is_file().then(|| path.parent()).flatten();
         let mut reader = Reader {
             source: &source,
             folder: folder.unwrap_or(Path::new("")),
             keys,
+            is_torn,
             settings: Vec::new(),
-            wrong: reading.problems().iter().map(Diagnostic::from).collect(),
+            quotable: if is_torn {
+                quoting::of_names(&source, keys)
+            } else {
+                quoting::of_options(&source, options, keys)
+            },
+            wrong: Vec::new(),
+            untold: 0,
         };
-        let options = &reading.tentative().options;
         options.iter().for_each(|option| reader.read(option));
         let Reader {
-            settings, mut wrong, ..
+            settings,
+            quotable,
+            mut wrong,
+            untold,
+            ..
         } = reader;
+        quoting::conceal_all_but(quotable.clone(), &source, files);
+        wrong.extend(reading.problems().iter().map(Diagnostic::from));
         if wrong.is_empty() {
-            return Ok(Self { source, settings });
+            return Ok(Self {
+                source,
+                settings,
+                quotable,
+            });
         }
-        wrong.sort_by_key(|diagnostic| match &diagnostic.location {
-            Some(Location::File { span, .. }) => span.start,
-            _ => 0,
-        });
-        Err(wrong)
+        Err(the_first(wrong, untold))
     }
 
     /// The file as it was named.
@@ -82,27 +96,51 @@ impl ConfigurationFile {
             .filter(|setting| setting.option() == key.name())
     }
 
-    /// Has messages quote it, but for its secrets.
-    pub(crate) fn keep_in(&self, keys: &Keys, files: &mut Files) {
+    /// Has messages quote it, but for what may be a secret.
+    pub(crate) fn keep_in(&self, files: &mut Files) {
         files.add(self.source.clone());
-        conceal_secrets(&self.source, keys, files);
+        quoting::conceal_all_but(self.quotable.clone(), &self.source, files);
     }
 }
 
 /// The name of the file for messages.
 pub(crate) const WHAT: &str = "configuration file";
 
+/// The first mistakes of a file, and how many there are besides, of which `untold` are not here.
+fn the_first(mut wrong: Vec<Diagnostic>, untold: usize) -> Vec<Diagnostic> {
+    wrong.sort_by_key(|diagnostic| match &diagnostic.location {
+        Some(Location::File { span, .. }) => span.start,
+        _ => 0,
+    });
+    let untold = untold + wrong.len().saturating_sub(MOST_MISTAKES);
+    wrong.truncate(MOST_MISTAKES);
+    if untold > 0 {
+        wrong.push(Diagnostic::note(format!(
+            "the file has more mistakes than these: {untold}"
+        )));
+    }
+    wrong
+}
+
 struct Reader<'r> {
     source: &'r SourceFile,
     folder: &'r Path,
     keys: &'r Keys,
+    /// Something of the file is no TOML: what was read besides may be what it looks like, or a part of a secret.
+    is_torn: bool,
     settings: Vec<Setting>,
+    quotable: Vec<Span>,
     wrong: Vec<Diagnostic>,
+    /// How many mistakes are not told.
+    untold: usize,
 }
 
 impl Reader<'_> {
     fn read(&mut self, option: &WrittenOption) {
         let Some(key) = self.keys.get(&option.key.value) else {
+            if self.has_told_enough() {
+                return;
+            }
             let unknown = self.unknown(option);
             return self.wrong.push(unknown);
         };
@@ -130,9 +168,15 @@ impl Reader<'_> {
                 let word = Word::Text(self.placed(key, &typed));
                 self.set(key, word, &value.span);
             }
+            Err(_) if self.has_told_enough() => {}
             Err(why) => {
-                let name = key.name();
-                let wrong = Diagnostic::error(format!("the value of `{name}` cannot be used: {why}"));
+                let message = format!("the value of `{}` cannot be used", key.name());
+                let wrong = if self.is_torn {
+                    // The reason may quote it.
+                    Diagnostic::error(message).helped_by("mend what is no TOML first, and the reason is told")
+                } else {
+                    Diagnostic::error(format!("{message}: {why}"))
+                };
                 self.wrong.push(wrong.at(self.source.location(&value.span)));
             }
         }
@@ -153,7 +197,17 @@ impl Reader<'_> {
         whole
     }
 
+    /// True if a further mistake is only counted, and counts it.
+    fn has_told_enough(&mut self) -> bool {
+        let is_enough = self.wrong.len() >= MOST_MISTAKES;
+        self.untold += usize::from(is_enough);
+        is_enough
+    }
+
     fn report_type(&mut self, key: &Key, value: &Located<WrittenValue>, item: Option<usize>) {
+        if self.has_told_enough() {
+            return;
+        }
         let (name, found) = (key.name(), value.value.type_name());
         let message = match item {
             Some(number) => format!(
@@ -176,16 +230,27 @@ impl Reader<'_> {
         });
     }
 
-    fn unknown(&self, option: &WrittenOption) -> Diagnostic {
+    fn unknown(&mut self, option: &WrittenOption) -> Diagnostic {
         let written = option.key.value.as_str();
         let shown = text::quote(written);
         let at = self.source.location(&option.key.span);
+        let meant = self.keys.meant(written);
+        if self.is_torn {
+            let Some(meant) = meant else {
+                let error = Diagnostic::error("there is no option that is called so").at(at);
+                return error.helped_by("mend what is no TOML first: this may be a part of something else");
+            };
+            let key = quoting::around_key(self.source, &option.key.span);
+            self.quotable.push(key);
+            let error = Diagnostic::error(format!("there is no option `{shown}`")).at(at);
+            return error.helped_by(format!("did you mean `{}`?", meant.name()));
+        }
         if let Some(instead) = elsewhere(written) {
             let error = format!("`{shown}` is no key of a configuration file");
             return Diagnostic::error(error).at(at).helped_by(instead);
         }
         let error = Diagnostic::error(format!("there is no option `{shown}`")).at(at);
-        if let Some(meant) = self.keys.meant(written) {
+        if let Some(meant) = meant {
             return error.helped_by(format!("did you mean `{}`?", meant.name()));
         }
         if OF_THE_RUNTIME_CONFIG_FILE.contains(&written) {
@@ -221,68 +286,6 @@ const OF_THE_RUNTIME_CONFIG_FILE: [&str; 18] = [
     "trigger",
     "variables_provider",
 ];
-
-/// Secrets are looked for in the text, since nobody knows what was read where there is a mistake.
-fn conceal_secrets(source: &SourceFile, keys: &Keys, files: &mut Files) {
-    let text = source.text();
-    let mut secret: Vec<Span> = values_of_secrets(text).collect();
-    secret.extend(urls(text).flat_map(|url| {
-        let parts = ServerUrl::hidden_parts(&text[url.clone()]);
-        parts.map(|part| url.start + part.start..url.start + part.end)
-    }));
-    let is_secret = |key: &&Key| key.is_secret();
-    let mut start = None;
-    for (line, name) in starts_of_lines(text) {
-        let name = &text[name];
-        let is_table = name.is_empty();
-        let is_near = |keys: Vec<&str>| nearest(name, keys).is_some();
-        let is_key = is_near(keys.iter().map(Key::name).collect());
-        if let Some(start) = start.take_if(|_| is_table || is_key) {
-            secret.push(start..line.start);
-        }
-        if is_near(keys.iter().filter(is_secret).map(Key::name).collect()) {
-            start = start.or(text[line.clone()].find('=').map(|sign| line.start + sign + 1));
-        }
-    }
-    secret.extend(start.map(|start| start..text.len()));
-    secret
-        .into_iter()
-        .for_each(|span| files.conceal(source.path(), span));
-}
-
-/// The URLs with a user in a text: each from its scheme to the quote or line end behind it.
-fn urls(text: &str) -> impl Iterator<Item = Span> {
-    text.match_indices("://").filter_map(|(at, _)| {
-        let ends = |c: char| matches!(c, '"' | '\'' | '\n');
-        let start = text[..at].rfind(|c: char| !c.is_alphanumeric() && !matches!(c, '+' | '-' | '.'));
-        let start = start.map_or(0, |before| text.ceil_char_boundary(before + 1));
-        let end = text[at..].find(ends).map_or(text.len(), |length| at + length);
-        text[at..end].contains('@').then_some(start..end)
-    })
-}
-
-/// The lines that may start something, and where the key stands there; of a table that is nowhere.
-fn starts_of_lines(text: &str) -> impl Iterator<Item = (Span, Span)> {
-    let mut at = 0;
-    text.split_inclusive('\n').filter_map(move |line| {
-        let start = at;
-        at += line.len();
-        let span = start..at;
-        if line.trim().starts_with('[') && line.trim().ends_with(']') {
-            return Some((span, start..start));
-        }
-        let key = line
-            .split_once('=')?
-            .0
-            .trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-        let bare = match key.chars().next()? {
-            quote @ ('"' | '\'') => key[1..].strip_suffix(quote)?,
-            _ => key,
-        };
-        let before = start + line.find(bare)?;
-        (!bare.is_empty()).then(|| (span, before..before + bare.len()))
-    })
-}
 
 #[cfg(test)]
 mod tests;

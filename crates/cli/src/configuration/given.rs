@@ -4,13 +4,11 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use clap::CommandFactory;
 use outport_policy::Location;
 
 use super::file::ConfigurationFile;
-use super::keys::{Key, Keys};
+use super::keys::Key;
 use super::setting::Setting;
-use crate::CommandLine;
 use crate::files::Files;
 
 /// What was said of options, and where. Cheap to clone. By default nothing was said.
@@ -72,7 +70,7 @@ impl Given {
             .as_ref()
             .filter(|file| files.content(file.path()).is_none())
         {
-            file.keep_in(&Keys::of(&CommandLine::command()), files);
+            file.keep_in(files);
         }
     }
 

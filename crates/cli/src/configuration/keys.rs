@@ -255,6 +255,12 @@ impl Key {
         name.contains("=VALUE") || name.contains("SQL")
     }
 
+    /// True if a value may hold what is not for everybody, by its kind or by a mistake: what belongs in the file that the
+    /// option names is sometimes written in its place.
+    pub(crate) fn may_hold_secrets(&self) -> bool {
+        self.is_secret() || IN_FILES.contains(&self.name())
+    }
+
     /// A value as it may be shown.
     pub(crate) fn shown(&self, value: &str) -> String {
         if self.is_secret() {
@@ -264,9 +270,18 @@ impl Key {
                 _ => MASK.to_owned(),
             };
         }
-        let has_user = value.contains("://") && value.contains('@');
-        if !has_user {
-            return value.to_owned();
+        if self.may_hold_secrets() && value.contains([':', '@', '\n']) {
+            return MASK.to_owned();
+        }
+        let has_scheme = value.contains("://");
+        let Some((_, host)) = value.rsplit_once('@') else {
+            return match value.split_once('?').filter(|_| has_scheme) {
+                Some((url, _)) => format!("{url}?{MASK}"),
+                None => value.to_owned(),
+            };
+        };
+        if !has_scheme {
+            return format!("{MASK}@{host}");
         }
         let [user, behind] = ServerUrl::hidden_parts(value);
         let (before, rest) = (&value[..user.start], &value[user.end..behind.start]);
@@ -319,6 +334,9 @@ fn listed(words: &[String]) -> String {
         words => words.join(", "),
     }
 }
+
+/// Options that name a file with a secret, the name of which has no colon and no `@` as a rule.
+const IN_FILES: [&str; 2] = ["egress-proxy-credentials", "tls-key"];
 
 /// In place of what is not shown.
 pub(crate) const MASK: &str = "****";

@@ -98,6 +98,29 @@ fn rules_between_options_hold_as_if_typed() {
 }
 
 #[test]
+fn what_is_missing_on_the_command_line_is_nobody_elses_fault() {
+    let file = "max-memory = '64M'\nallow-udp = true\nno-resolve-disallowed = true";
+    for line in [&["run"][..], &["pull"], &["serve"]] {
+        let told = read_with(line, file).unwrap_err();
+        assert!(
+            told.contains("not provided") && !told.contains("is said by"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn the_place_of_a_conflict_is_found_at_once_beside_a_long_list() {
+    let list = "'*://a.test:*',".repeat(20_000);
+    let file = format!("disallowed-outbound-hosts = [{list}]\naudit-required = true");
+    let began = std::time::Instant::now();
+    let told = read_with(&["up"], &file).unwrap_err();
+    assert!(told.contains("outport.toml:2:18"), "{told}");
+    assert!(!told.contains("`--disallowed"), "{told}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(30));
+}
+
+#[test]
 fn a_mistake_on_the_command_line_is_told_before_the_file_is_read() {
     let told = read_with(&["up", "--max-memory=1"], "max-memry = 1").unwrap_err();
     assert!(told.contains("invalid value '1' for '--max-memory"), "{told}");

@@ -28,6 +28,7 @@ use outport_telemetry::process::RELOADS;
 
 use super::files::{Contents, Settings, Standing, TlsFiles};
 use crate::files::Files;
+use crate::surely::surely;
 use crate::terminal::Terminal;
 
 /// Watches the files of a server.
@@ -77,10 +78,19 @@ impl CertificateWatch {
     fn run(&mut self, wanted: &Receiver<()>) {
         loop {
             match wanted.recv_timeout(LOOK) {
-                Ok(()) => self.load_now(),
-                Err(RecvTimeoutError::Timeout) => self.look(),
+                Ok(()) => self.surely(Self::load_now),
+                Err(RecvTimeoutError::Timeout) => self.surely(Self::look),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+    }
+
+    /// Does it, after which this thread goes on whatever happened: what is served can still be replaced.
+    fn surely(&mut self, load: fn(&mut Self)) {
+        let terminal = self.terminal;
+        if surely(STAY, terminal, || load(self)).is_none() {
+            self.refused.increment(1);
+            self.steadiness.was_told();
         }
     }
 
@@ -238,6 +248,8 @@ impl Steadiness {
 }
 
 const LOADED: &str = "The TLS certificates were loaded again, and are in force for new connections";
+
+const STAY: &str = "the TLS certificates stay as they were";
 
 const KEPT: &str = "the TLS certificates stay as they were, because of the above";
 

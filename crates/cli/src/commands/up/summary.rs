@@ -330,12 +330,16 @@ fn listed(texts: impl Iterator<Item = String>) -> String {
 /// Entries of one list that are shown at start.
 const MOST_LISTED: usize = 20;
 
+/// Columns of what stands to the left, beside which the rest is aligned: names are as long as their authors like.
+const WIDEST: usize = 80;
+
 /// Two columns.
 fn aligned(rows: impl Iterator<Item = (String, String)>) -> Vec<String> {
     let rows: Vec<_> = rows.collect();
     let width = rows
         .iter()
         .map(|(left, _)| left.chars().count())
+        .filter(|width| *width <= WIDEST)
         .max()
         .unwrap_or(0);
     rows.into_iter()

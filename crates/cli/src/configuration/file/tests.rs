@@ -194,6 +194,33 @@ fn what_is_secret_is_not_quoted_whatever_is_wrong_beside_it() {
         "audit-log = 'https://me:hunter2@a.test' 7",
         "token = 'hunter2'",
         "listen = 'http://me:hunter2@a.test'",
+        "key-value = [\"\"\"\nmax-memory = hunter2\n[hunter2]\nhunter2 = 1\n\"\"\", 7]",
+        "key-value = [\"\"\"\nmax-memory = hunter2\n[hunter2]\nhunter2 = 1\nhunter2\n",
+        "key-value = ['a=hunter2]\nlisten = 1",
+        "key-value = ['''\nkernel-sandbox = 'hunter2'\nx",
+        "OUTPORT_KEY_VALUE = ['a=hunter2', 7]",
+        "key-values = ['a=hunter2']",
+        "kv = ['a=hunter2']",
+        "\"key\\u002dvalue\" = ['a=hunter2', 7]",
+        "\"key-value\" = 'hunter2'",
+        "key-value\n= ['a=hunter2']",
+        "allow-udp = true key-value = ['a=hunter2']",
+        "x = 1, key-value = ['a=hunter2']",
+        "x = { key-value = ['a=hunter2'] }",
+        "key-value.a = 'hunter2'",
+        "[key-value]\na = 'hunter2'",
+        "[[key-value]]\na = 'hunter2' 7",
+        "key-value = ['a=b']\nkey-value = [\"\"\"\nkernel-sandbox = 'hunter2'\n\"\"\"]",
+        "egress-proxy-credentials = ['me:hunter2']",
+        "egress-proxy-credentials = 'me:hunter2' 7",
+        "egress-proxy-credential = 'me:hunter2'",
+        "proxy-credentials = 'me:hunter2'",
+        "egress-proxy = ['me:hunter2@a.test:80']",
+        "egress-proxy = ['http://a.test/?hunter2']",
+        "egress-proxy = 'me:hunter2@a.test:80' 7",
+        "max-memory = '64X' # hunter2",
+        "hunter2",
+        "max-memory = hunter2",
     ] {
         let told = read(file).unwrap_err();
         assert!(!told.contains("hunter2"), "{file}:\n{told}");
@@ -218,4 +245,40 @@ fn what_is_no_text_of_a_few_lines_is_no_file() {
     assert!(told(Path::new("/dev/zero")).contains("it is longer than 1 MiB"));
     let nested = format!("max-memory = {}", "[".repeat(200_000));
     assert!(read(nested).is_err());
+}
+
+#[test]
+fn what_is_no_secret_is_quoted_as_it_stands() {
+    for (file, quoted) in [
+        ("max-memory = '64X' # no", "1 | max-memory = '64X' ****"),
+        ("max-requests = 1.5", "1 | max-requests = 1.5"),
+        ("max-memry = '64M'", "1 | max-memry = *****"),
+        ("\u{feff}  grace = 10", "1 |   grace = 10"),
+        ("grace = 10\nx = [\n", "1 | grace = **"),
+        ("max-memry = 1\nx = [\n", "1 | max-memry = *"),
+        ("[limits]\nx = 1", "1 | [limits]"),
+        (
+            "dns-server = ['a', 'u:hunter2@b', true]",
+            "1 | dns-server = ['a', '***********', true]",
+        ),
+    ] {
+        let told = read(file).unwrap_err();
+        assert!(told.contains(quoted), "{file}: no `{quoted}` in\n{told}");
+    }
+}
+
+#[test]
+fn of_many_mistakes_the_first_are_told_and_the_rest_is_counted() {
+    let began = std::time::Instant::now();
+    let lines = (0..40_000).map(|number| format!("max-memry{number} = 1\n"));
+    let many = [
+        lines.collect::<String>(),
+        format!("dns-server = [{}]", "1,".repeat(40_000)),
+    ];
+    for many in many {
+        let told = read(many).unwrap_err();
+        assert_eq!(told.matches("error: ").count(), MOST_MISTAKES, "{told}");
+        assert!(told.contains("more mistakes than these: 39980"), "{told}");
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(60));
 }

@@ -80,6 +80,12 @@ fn what_is_not_for_everybody_is_not_shown() {
             "redis://****@a.test",
         ),
         ("insecure-registry", "a.test:5000", "a.test:5000"),
+        ("egress-proxy", "me:hunter2@a.test:80", "****@a.test:80"),
+        ("egress-proxy", "me:hunter@2@a.test:80", "****@a.test:80"),
+        ("egress-proxy", "http://a.test/?k=hunter2", "http://a.test/?****"),
+        ("egress-proxy-credentials", "me:hunter2", "****"),
+        ("egress-proxy-credentials", "/etc/proxy", "/etc/proxy"),
+        ("tls-key", "-----BEGIN\nhunter2", "****"),
     ];
     for (name, value, shown) in rows {
         assert_eq!(keys.get(name).unwrap().shown(value), shown, "{name} {value}");
