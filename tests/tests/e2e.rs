@@ -22,6 +22,7 @@ mod config_reload;
 mod deny_list;
 mod documentation;
 mod egress_proxy;
+mod egress_proxy_here;
 mod every_sdk;
 mod examples;
 mod explain;

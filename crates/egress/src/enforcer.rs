@@ -9,6 +9,7 @@
 //! instance is made anew when the operator's has been replaced, which the next decision notices.
 
 mod permit;
+mod proxied;
 mod recording;
 mod state;
 
@@ -19,8 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use outport_policy::{
-    Attempt, Decision, Endpoint, Layer, LookupOutcome, Name, Operator, Permit, Quotas, Reason, Rule,
-    Situation, Ticket, Transport, Usage,
+    Attempt, Decision, Endpoint, Layer, LookupOutcome, Name, Operator, Permit, Quotas, Reason, Situation,
+    Ticket, Transport, Usage,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -32,7 +33,6 @@ use crate::denied::Denied;
 use crate::dns::Resolve;
 use crate::host_account::{HostAccount, Uncounted};
 use crate::process::{Component, Process};
-use crate::proxy::ProxyServer;
 use crate::spans;
 use crate::stream_tls::TlsUsage;
 use crate::trace::TraceCell;
@@ -262,35 +262,16 @@ impl Enforcer {
         usage: Usage,
     ) -> Result<ConnectPermit, Denied> {
         let endpoint = Endpoint::from(remote);
-        if let Some(proxies) = &self.process().proxies {
-            proxies.notice(endpoint, &self.process().policy);
-        }
+        let at_proxy = self.may_be_proxy(remote);
         let mut state = self.state()?;
-        let (permit, decision) = self.decide(&mut state, attempt, usage, Recording::Always, now())?;
+        self.follow_operator(&mut state);
+        if at_proxy {
+            self.take_for_proxy(&mut state, endpoint);
+        }
+        let (permit, decision) = self.judge(&state, attempt, usage, Recording::Always, now())?;
         let proxy = self.proxy_for(attempt, permit.rule(), endpoint);
         let permit = self.bind(attempt, permit, remote, decision)?;
         Ok(permit.through(proxy))
-    }
-
-    /// The proxy that what `rule` permits goes through. An address that the operator configured is gone to directly (HI-6).
-    fn proxy_for(
-        &self,
-        attempt: &Attempt<'_>,
-        rule: &Rule<'_>,
-        remote: Endpoint,
-    ) -> Option<Arc<ProxyServer>> {
-        let proxies = self.process().proxies.as_ref()?;
-        if self.component.is_the_operators() {
-            return None;
-        }
-        let by_name = match rule {
-            Rule::Grant { name, .. } => Some(*name),
-            _ => None,
-        };
-        proxies
-            .proxies()
-            .server_for_attempt(attempt, by_name, remote)
-            .cloned()
     }
 
     /// Judges a datagram to `remote`, and has `send` send it if it may go. Once it has gone, answers may come (HL-4). The
@@ -424,7 +405,18 @@ impl Enforcer {
         now: Instant,
     ) -> Result<(Permit<'s>, DecisionId), Denied> {
         self.follow_operator(state);
-        let state = &*state;
+        self.judge(state, attempt, usage, recording, now)
+    }
+
+    /// Decides by the policy that the state has.
+    fn judge<'s>(
+        &self,
+        state: &'s State,
+        attempt: &Attempt<'_>,
+        usage: Usage,
+        recording: Recording,
+        now: Instant,
+    ) -> Result<(Permit<'s>, DecisionId), Denied> {
         let situation = Situation {
             grants: &state.grants,
             peers: &state.peers,

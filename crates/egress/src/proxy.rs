@@ -38,6 +38,7 @@ use outport_policy::{Address, Attempt, EgressProxy, Endpoint, Host, Name, Scheme
 pub use self::credentials::{Credentials, CredentialsError};
 pub use self::exceptions::{Exceptions, ExceptionsError};
 pub(crate) use self::in_force::ProxiesInForce;
+use self::own_address::Leads;
 pub use self::server::{ProxyServer, ProxyServerError};
 pub(crate) use self::trouble::Trouble;
 pub(crate) use self::tunnel::{Hop, Tunnel};
@@ -111,8 +112,11 @@ impl EgressProxies {
             .map(|server| (server.host().clone(), server.port()));
         let mut rule = EgressProxy::new(named);
         for server in self.servers() {
-            if matches!(server.host(), Host::Address(address) if own_address::is_own(address.ip())) {
-                rule.is_local(server.port());
+            if let Host::Address(address) = server.host() {
+                let leads = Leads::of(Endpoint::new(*address, server.port()).into());
+                if leads == Leads::Here {
+                    rule.is_local(server.port());
+                }
             }
         }
         rule

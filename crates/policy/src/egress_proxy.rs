@@ -54,7 +54,7 @@ impl EgressProxy {
     }
 
     /// Notes an address at which one was seen. What is on loopback is reached at every address of it. Of more than 256
-    /// the one that was learned first is forgotten.
+    /// the one that was learned first is forgotten, and none that was configured.
     pub fn learn(&mut self, endpoint: Endpoint) {
         if endpoint.address.reads_as_loopback() {
             self.is_local(endpoint.port);
@@ -63,7 +63,14 @@ impl EgressProxy {
             return;
         }
         if self.endpoints.len() >= MOST_ENDPOINTS {
-            self.endpoints.remove(0);
+            // One that was configured cannot be learned again.
+            let learned = |known: &Endpoint| {
+                let host = Host::Address(known.address);
+                !self.named.contains(&(host, known.port))
+            };
+            if let Some(first) = self.endpoints.iter().position(learned) {
+                self.endpoints.remove(first);
+            }
         }
         self.endpoints.push(endpoint);
     }
@@ -169,5 +176,13 @@ mod tests {
             proxy.learn(Endpoint::new(std::net::Ipv4Addr::new(10, 0, high, low), 8080));
         }
         assert_eq!(proxy.endpoints().len(), MOST_ENDPOINTS);
+        let mut proxy = EgressProxy::new([(host("192.0.2.7"), 8080)]);
+        for low in 0..=u16::try_from(2 * MOST_ENDPOINTS).unwrap() {
+            let [high, low] = low.to_be_bytes();
+            proxy.learn(Endpoint::new(std::net::Ipv4Addr::new(10, 0, high, low), 8080));
+        }
+        assert_eq!(proxy.endpoints().len(), MOST_ENDPOINTS);
+        let configured = Endpoint::new(Address::new("192.0.2.7".parse().unwrap()), 8080);
+        assert!(proxy.is_at(configured));
     }
 }

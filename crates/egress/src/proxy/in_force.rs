@@ -1,17 +1,18 @@
 //! The proxies of a process, and what was learned of them.
 //!
 //! Whatever becomes known of where a proxy is goes into the policy in force before anybody connects to it (PX-2): the
-//! addresses of its name, and for a proxy on this machine every other address of the machine that a guest tries with the
-//! proxy's port.
+//! addresses of its name, and that it is on this machine. Then no other address of the machine leads to it, either, which is
+//! asked at each attempt with the proxy's port.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use outport_policy::{Address, Endpoint, Host, Name};
 use tokio::time::timeout;
 
-use super::own_address::is_own;
+use super::own_address::Leads;
 use super::trouble::{Fault, Trouble};
 use super::{EgressProxies, ProxyServer};
 use crate::dns::Resolve;
@@ -38,24 +39,36 @@ impl ProxiesInForce {
         &self.proxies
     }
 
-    /// Notes whether `remote`, which a guest tries, is a proxy on this machine by another address of it.
-    pub(crate) fn notice(&self, remote: Endpoint, policy: &PolicyInForce) {
+    /// True if `remote` is a proxy on this machine by another address of it than the policy in force knows, or if that
+    /// cannot be ruled out. Whose the addresses are is asked each time: they come and go. That one is here is remembered.
+    pub(crate) fn may_be_at(&self, remote: SocketAddr, policy: &PolicyInForce) -> bool {
         let operator = policy.load();
+        let endpoint = Endpoint::from(remote);
         let Some(rule) = &operator.egress_proxy else {
-            return;
+            return false;
         };
-        let port = remote.port;
-        let address = remote.address;
-        // All of loopback is known already.
-        if !rule.local_ports().contains(&port)
-            || address.reads_as_loopback()
-            || rule.endpoints().contains(&remote)
-        {
-            return;
+        if !rule.has_port(endpoint.port) || rule.is_at(endpoint) || leads(remote) == Leads::Elsewhere {
+            return false;
         }
-        if is_own(address.ip()) {
-            policy.learn_proxy(&[remote], &[]);
+        if rule.local_ports().contains(&endpoint.port) {
+            return true;
         }
+        let known = rule.endpoints().iter();
+        let known = known.filter(|known| known.port == endpoint.port);
+        let proxy = known.map(|known| Leads::of((*known).into())).max();
+        if proxy == Some(Leads::Here) {
+            policy.learn_proxy(&[], &[endpoint.port]);
+        }
+        proxy.is_some_and(|proxy| proxy != Leads::Elsewhere) || self.is_anywhere(endpoint.port)
+    }
+
+    /// True if of some proxy with this port no address was ever seen: it may be here.
+    fn is_anywhere(&self, port: u16) -> bool {
+        let seen = self.seen();
+        self.proxies.servers().any(|server| match server.host() {
+            Host::Name(name) => server.port() == port && !name.is_localhost() && !seen.contains_key(name),
+            Host::Address(_) => false,
+        })
     }
 
     /// The addresses of a proxy now, which guests do not reach from now on.
@@ -105,26 +118,31 @@ impl ProxiesInForce {
     }
 }
 
+/// Where an address leads to by any of its readings: what embeds an address may come to that one.
+fn leads(remote: SocketAddr) -> Leads {
+    let endpoint = Endpoint::from(remote);
+    let embedded = endpoint.address.readings().skip(1);
+    let embedded = embedded.map(|address| Leads::of(Endpoint::new(address, endpoint.port).into()));
+    embedded.fold(Leads::of(remote), Leads::max)
+}
+
 /// Puts what is new into the policy in force.
 fn learn(addresses: &[Address], port: u16, policy: &PolicyInForce) {
     let endpoints = addresses.iter().map(|address| Endpoint::new(*address, port));
     let operator = policy.load();
-    let known = |endpoint: &Endpoint| {
-        let rule = operator.egress_proxy.as_ref();
-        rule.is_some_and(|rule| rule.endpoints().contains(endpoint))
+    let Some(rule) = &operator.egress_proxy else {
+        return;
     };
-    let new: Vec<Endpoint> = endpoints.filter(|endpoint| !known(endpoint)).collect();
-    let is_local = operator
-        .egress_proxy
-        .as_ref()
-        .is_some_and(|rule| rule.local_ports().contains(&port));
-    // Looked at once for each address, as a literal one is when its rule is made.
-    let here = !is_local && new.iter().any(|endpoint| is_own(endpoint.address.ip()));
-    drop(operator);
-    if !new.is_empty() {
-        let local_ports: &[u16] = if here { &[port] } else { &[] };
-        policy.learn_proxy(&new, local_ports);
+    let new: Vec<Endpoint> = endpoints
+        .filter(|endpoint| !rule.endpoints().contains(endpoint))
+        .collect();
+    if new.is_empty() {
+        return;
     }
+    let is_local = rule.local_ports().contains(&port);
+    let here = !is_local && new.iter().any(|new| Leads::of((*new).into()) == Leads::Here);
+    let local_ports: &[u16] = if here { &[port] } else { &[] };
+    policy.learn_proxy(&new, local_ports);
 }
 
 /// The addresses of a name, as the search domains complete it; none if there are none, or nobody says.

@@ -79,7 +79,8 @@ impl Tunnel {
         // Its name may have another address by now than when this one was judged.
         let target = Endpoint::from(self.target);
         let is_itself = |rule: &outport_policy::EgressProxy| rule.is_at(target);
-        if process.policy.load().egress_proxy.as_ref().is_some_and(is_itself) {
+        let is_known = process.policy.load().egress_proxy.as_ref().is_some_and(is_itself);
+        if is_known || proxies.may_be_at(self.target, &process.policy) {
             return Err(Trouble::Itself);
         }
         let wire = connect(&addresses_of(&addresses, self.server.port()), &self.options).await?;
