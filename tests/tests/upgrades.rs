@@ -205,6 +205,72 @@ fn an_ordinary_stop_answers_what_is_on_its_way_and_is_quick_all_the_same() {
 }
 
 #[test]
+fn the_beginning_of_a_request_holds_up_no_stop() {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    // Of HEADERS that do not end: `:method: GET`.
+    let unended = [PREFACE, &settings, &[0, 0, 1, 1, 0, 0, 0, 0, 1, 0x82]].concat();
+    let beginnings: [(&str, &[u8]); 6] = [
+        ("a byte", b"G"),
+        ("half a head", b"GET /hello HTTP/1.1\r\nHos"),
+        (
+            "a request, and half a head",
+            b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /h",
+        ),
+        ("half a preface", &PREFACE[..9]),
+        ("who answers no ping", &[PREFACE, &settings].concat()),
+        ("headers that do not end", &unended),
+    ];
+    for (name, beginning) in beginnings {
+        let run = Outport::up(APP).start();
+        let mut strangers: Vec<TcpStream> = (0..20)
+            .map(|_| {
+                let mut stream = TcpStream::connect(run.address()).unwrap();
+                stream.write_all(beginning).unwrap();
+                stream
+            })
+            .collect();
+        // They were accepted before this one was.
+        assert_eq!(run.get("/hello").status, 200);
+        let start = Instant::now();
+        let finished = run.stop().expect_code(0);
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(6), "{name}: {took:?} {finished}");
+        strangers.clear();
+    }
+}
+
+#[test]
+fn who_sends_a_request_byte_by_byte_holds_up_no_stop_and_who_has_sent_all_of_it_is_answered() {
+    let run = Outport::up(APP).start();
+    let address = run.address();
+    let slow = TcpStream::connect(address).unwrap();
+    let drips = thread::spawn(move || {
+        let mut slow = slow;
+        // Far longer than a stop takes.
+        let head = [b"GET /".as_slice(), &[b'x'; 150]].concat();
+        for byte in head {
+            if slow.write_all(&[byte]).is_err() {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        false
+    });
+    let turnstile = Turnstile::closed();
+    let script = turnstile.wait();
+    let running = thread::spawn(move || http::post(address, "/", &script));
+    turnstile.has(1);
+    let start = Instant::now();
+    run.signal(Signal::TERM);
+    assert!(drips.join().unwrap(), "it was not let go");
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    turnstile.open();
+    assert_eq!(running.join().unwrap().unwrap().status, 200);
+    run.finish().expect_code(0);
+}
+
+#[test]
 fn what_runs_in_the_old_one_is_finished_there() {
     let meeting = Meeting::new();
     let old = meeting.app().start();
@@ -253,6 +319,31 @@ fn a_new_one_that_does_not_become_ready_changes_nothing() {
     assert_eq!(new.address(), address);
     ended(old);
     new.stop().expect_code(0);
+}
+
+#[test]
+fn an_old_one_that_hangs_is_not_waited_for_however_many_have_tried() {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+    let meeting = Meeting::new();
+    let old = meeting.app().start();
+    assert_eq!(old.get("/hello").status, 200);
+    old.signal(Signal::STOP);
+    // As those leave behind that came before.
+    let came_before = || {
+        let kind = (AddressFamily::UNIX, SocketType::SEQPACKET);
+        let socket = socket_with(kind.0, kind.1, SocketFlags::NONBLOCK, None).unwrap();
+        let address = SocketAddrUnix::new(meeting.path()).unwrap();
+        connect(&socket, &address).is_ok().then_some(socket)
+    };
+    let queue: Vec<_> = std::iter::from_fn(came_before).take(100).collect();
+    assert!(queue.len() < 100, "there is no end of the queue");
+    let refused = meeting.app().finish().expect_code(2);
+    let why = "does not hand its listeners over: it does not answer";
+    assert!(refused.stderr.contains(why), "{refused}");
+    drop(queue);
+    old.signal(Signal::CONT);
+    assert_eq!(old.get("/hello").status, 200);
+    old.stop().expect_code(0);
 }
 
 #[test]

@@ -10,10 +10,11 @@
 //! instead; only with no variable there is none. The variables are taken out of the environment.
 
 use std::net::{SocketAddr, TcpListener};
+use std::str::FromStr;
 
 use listenfd::ListenFd;
 use outport_check::Diagnostic;
-use outport_policy::Location;
+use outport_policy::{Location, text};
 use rustix::net::sockopt::socket_acceptconn;
 
 use crate::failure::Failure;
@@ -90,13 +91,13 @@ pub(crate) fn is_at(address: SocketAddr, wanted: SocketAddr) -> bool {
 
 /// What each of the sockets is for, as the variables say, for the process `own`.
 fn purposes(number: &str, pid: Option<&str>, names: Option<&str>, own: u32) -> Result<Vec<Purpose>, String> {
-    let number = number.parse().ok().filter(|number| (1..=MOST).contains(number));
+    let number = whole(number).filter(|number| (1..=MOST).contains(number));
     let number = number.ok_or_else(|| format!("`{FDS}` is not a number from 1 to {MOST}"))?;
-    match pid.map(str::parse::<u32>) {
+    match pid.map(whole::<u32>) {
         None => {}
-        Some(Ok(pid)) if pid == own => {}
-        Some(Ok(pid)) => return Err(format!("they are for the process {pid}, and this one is {own}")),
-        Some(Err(_)) => return Err(format!("`{PID}` is not the number of a process")),
+        Some(Some(pid)) if pid == own => {}
+        Some(Some(pid)) => return Err(format!("they are for the process {pid}, and this one is {own}")),
+        Some(None) => return Err(format!("`{PID}` is not the number of a process")),
     }
     let Some(names) = names else {
         return Ok(vec![Purpose::Http; number]);
@@ -111,6 +112,12 @@ fn purposes(number: &str, pid: Option<&str>, names: Option<&str>, own: u32) -> R
     names.into_iter().map(purpose).collect()
 }
 
+/// A number in digits alone: what another program reads in `+1` is its own affair.
+fn whole<N: FromStr>(text: &str) -> Option<N> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok()).flatten()
+}
+
 fn purpose(name: &str) -> Result<Purpose, String> {
     match name {
         "admin" => Ok(Purpose::Admin),
@@ -123,7 +130,7 @@ fn purpose(name: &str) -> Result<Purpose, String> {
         ),
         _ => Err(format!(
             "nobody knows what `{}` is for: name a socket `http` or `admin` (`FileDescriptorName=` of its unit)",
-            name.escape_debug()
+            text::quote(name)
         )),
     }
 }
@@ -191,7 +198,8 @@ mod tests {
             Option<&'a str>,
             Result<Vec<Purpose>, &'a str>,
         );
-        let rows: [Row<'_>; 19] = [
+        let long = "x".repeat(1000);
+        let rows: [Row<'_>; 23] = [
             ("1", Some("7"), None, Ok(vec![Http])),
             ("1", None, None, Ok(vec![Http])),
             ("2", Some("7"), Some("http:admin"), Ok(vec![Http, Admin])),
@@ -215,6 +223,10 @@ mod tests {
             ("1025", Some("7"), None, Err("from 1 to 1024")),
             ("-1", Some("7"), None, Err("from 1 to 1024")),
             ("99999999999999999999", Some("7"), None, Err("from 1 to 1024")),
+            ("+1", Some("7"), None, Err("from 1 to 1024")),
+            ("", Some("7"), None, Err("from 1 to 1024")),
+            ("1", Some("+7"), None, Err("`LISTEN_PID` is not")),
+            ("1", Some("7"), Some(&long), Err("xxx…` is for")),
             ("one", Some("7"), None, Err("from 1 to 1024")),
             (
                 "2",

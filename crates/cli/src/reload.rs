@@ -47,7 +47,7 @@ use crate::terminal::Terminal;
 #[derive(Clone)]
 pub(crate) struct Reload {
     /// None where there is no file that could say something else.
-    thread: Option<Sender<()>>,
+    thread: Option<Sender<Asked>>,
     /// Why nothing is read again, where there is no thread.
     kept: &'static str,
     /// Whoever waits for signals to the last does not keep the log from ending.
@@ -56,7 +56,22 @@ pub(crate) struct Reload {
     manager: ServiceManager,
     terminal: Terminal,
     /// Those who load something else again.
-    others: Arc<Mutex<Vec<Sender<()>>>>,
+    others: Arc<Mutex<Vec<Sender<Asked>>>>,
+}
+
+/// Somebody has asked for all to be read again. Whoever reads something drops it when that is done: with the last of them the
+/// service manager is told, whatever came of it.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    _told: Arc<ToldInTheEnd>,
+}
+
+struct ToldInTheEnd(ServiceManager);
+
+impl Drop for ToldInTheEnd {
+    fn drop(&mut self) {
+        self.0.reloaded();
+    }
 }
 
 impl Reload {
@@ -96,7 +111,6 @@ impl Reload {
             fixed: Fixed::of(settings),
             egress: egress.clone(),
             counts: Counts::new(&telemetry.meter()),
-            manager: telemetry.manager().clone(),
             terminal,
         };
         thread::Builder::new()
@@ -114,11 +128,11 @@ impl Reload {
     }
 
     /// Tells others, too, when things are to be read again.
-    pub(crate) fn tell(&self, other: Sender<()>) {
+    pub(crate) fn tell(&self, other: Sender<Asked>) {
         self.others().push(other);
     }
 
-    fn others(&self) -> MutexGuard<'_, Vec<Sender<()>>> {
+    fn others(&self) -> MutexGuard<'_, Vec<Sender<Asked>>> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -131,18 +145,15 @@ impl Reload {
             log.reopen();
         }
         let others = self.others();
-        for other in &*others {
-            // The thread only ends after this.
-            let _ = other.send(());
+        if self.thread.is_none() && others.is_empty() {
+            self.terminal.say(self.kept);
         }
-        match &self.thread {
-            Some(thread) => drop(thread.send(())),
-            // They say themselves what comes of it, in their own time.
-            None if !others.is_empty() => self.manager.reloaded(),
-            None => {
-                self.terminal.say(self.kept);
-                self.manager.reloaded();
-            }
+        let asked = Asked {
+            _told: Arc::new(ToldInTheEnd(self.manager.clone())),
+        };
+        for reader in self.thread.iter().chain(&*others) {
+            // The threads only end after this.
+            let _ = reader.send(asked.clone());
         }
     }
 }
@@ -154,7 +165,6 @@ struct Watch {
     fixed: Fixed,
     egress: Egress,
     counts: Counts,
-    manager: ServiceManager,
     terminal: Terminal,
 }
 
@@ -166,12 +176,12 @@ struct Watched {
 }
 
 impl Watch {
-    fn run(mut self, wanted: &Receiver<()>) {
+    fn run(mut self, wanted: &Receiver<Asked>) {
         loop {
             match wanted.recv_timeout(LOOK) {
-                Ok(()) => {
+                Ok(asked) => {
                     self.load_surely();
-                    self.manager.reloaded();
+                    drop(asked);
                 }
                 Err(RecvTimeoutError::Timeout) => self.look(),
                 Err(RecvTimeoutError::Disconnected) => return,

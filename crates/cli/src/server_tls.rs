@@ -27,6 +27,7 @@ use self::watch::CertificateWatch;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::reach::writable_by;
+use crate::reload::Asked;
 use crate::terminal::Terminal;
 
 /// The options for HTTPS.
@@ -144,7 +145,7 @@ impl ServedTls {
     }
 
     /// Watches the files, and answers by whom it is told to load them now.
-    pub(crate) fn watch(self, meter: &Meter, terminal: Terminal) -> io::Result<Sender<()>> {
+    pub(crate) fn watch(self, meter: &Meter, terminal: Terminal) -> io::Result<Sender<Asked>> {
         let Self {
             tls,
             files,

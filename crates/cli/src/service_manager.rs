@@ -23,7 +23,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outport_check::Diagnostic;
 use sd_notify::NotifyState;
@@ -127,10 +127,22 @@ impl ServiceManager {
         for state in states {
             let _ = writeln!(message, "{state}");
         }
-        if let Err(error) = socket.send(message.as_bytes()) {
+        if let Err(error) = uninterrupted(|| socket.send(message.as_bytes())) {
             let told = message.lines().next().unwrap_or_default();
             let warning = Diagnostic::warning(format!("the service manager was not told `{told}`: {error}"));
             self.terminal.show(&warning, &Files::default());
+        }
+    }
+}
+
+/// Sends anew what a signal has interrupted, for [`LONGEST`] at most: a message that is lost is never made up for, and of
+/// `READY=1` a manager makes a start that has failed.
+fn uninterrupted(send: impl Fn() -> io::Result<usize>) -> io::Result<usize> {
+    let begun = Instant::now();
+    loop {
+        match send() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && begun.elapsed() < LONGEST => {}
+            sent => return sent,
         }
     }
 }
@@ -215,6 +227,26 @@ mod tests {
         assert_eq!(told[2], "READY=1\n");
         assert!(told[3].starts_with("STOPPING=1\n"), "{told:?}");
         assert_eq!(told[4], "EXTEND_TIMEOUT_USEC=16000000\n");
+    }
+
+    #[test]
+    fn what_a_signal_interrupts_is_sent_anew_for_a_while() {
+        let interrupted = || Err(io::Error::from(io::ErrorKind::Interrupted));
+        let tries = std::cell::Cell::new(0);
+        let sent = uninterrupted(|| {
+            tries.set(tries.get() + 1);
+            if tries.get() < 4 { interrupted() } else { Ok(7) }
+        });
+        assert_eq!((sent.unwrap(), tries.get()), (7, 4));
+        let gone = uninterrupted(|| Err(io::ErrorKind::ConnectionRefused.into()));
+        assert_eq!(gone.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        let begun = Instant::now();
+        let never = uninterrupted(|| {
+            std::thread::sleep(Duration::from_millis(10));
+            interrupted()
+        });
+        assert_eq!(never.unwrap_err().kind(), io::ErrorKind::Interrupted);
+        assert!(begun.elapsed() >= LONGEST);
     }
 
     #[tokio::test(start_paused = true)]

@@ -166,6 +166,32 @@ fn iso_8_a_response_that_ends_with_its_connection_is_whole_only_with_an_end_of_t
 }
 
 #[test]
+fn a_handshake_that_is_not_finished_holds_up_no_stop() {
+    let authority = Authority::new();
+    let half = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3][..], &[7; 40]].concat();
+    for (beginning, grace) in [(&half[..], "10s"), (&half[..1], "none")] {
+        let run = hello(&authority.identity("localhost"))
+            .option(format!("--grace={grace}"))
+            .start();
+        let mut strangers: Vec<TcpStream> = (0..20)
+            .map(|_| {
+                let mut stream = TcpStream::connect(run.address()).unwrap();
+                stream.write_all(beginning).unwrap();
+                stream
+            })
+            .collect();
+        // They were accepted before this one was.
+        let client = TlsClient::trusting(&authority);
+        assert_eq!(client.get(run.address(), "/hello").unwrap().body, "hello\n");
+        let start = Instant::now();
+        let finished = run.stop().expect_code(0);
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(6), "{grace}: {took:?} {finished}");
+        strangers.clear();
+    }
+}
+
+#[test]
 fn idle_connections_end_in_order_when_the_server_stops() {
     let authority = Authority::new();
     let run = hello(&authority.identity("localhost")).start();

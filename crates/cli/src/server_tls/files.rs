@@ -49,6 +49,17 @@ impl PartialEq for Contents {
     }
 }
 
+#[cfg(test)]
+impl Contents {
+    /// A file that says this.
+    pub(super) fn of_one(bytes: &[u8]) -> Self {
+        Self {
+            files: vec![bytes.to_owned()],
+            exposed: Vec::new(),
+        }
+    }
+}
+
 /// What they mean.
 pub(super) struct Settings {
     pub(super) certificates: Vec<ServerCertificate>,

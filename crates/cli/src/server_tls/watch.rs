@@ -28,6 +28,7 @@ use outport_telemetry::process::RELOADS;
 
 use super::files::{Contents, Settings, Standing, TlsFiles};
 use crate::files::Files;
+use crate::reload::Asked;
 use crate::surely::surely;
 use crate::terminal::Terminal;
 
@@ -67,7 +68,7 @@ impl CertificateWatch {
     }
 
     /// Starts to watch, until the sender is gone, by which it is told to look now.
-    pub(super) fn start(mut self) -> io::Result<Sender<()>> {
+    pub(super) fn start(mut self) -> io::Result<Sender<Asked>> {
         let (now, wanted) = mpsc::channel();
         thread::Builder::new()
             .name("outport-tls".into())
@@ -75,10 +76,13 @@ impl CertificateWatch {
         Ok(now)
     }
 
-    fn run(&mut self, wanted: &Receiver<()>) {
+    fn run(&mut self, wanted: &Receiver<Asked>) {
         loop {
             match wanted.recv_timeout(LOOK) {
-                Ok(()) => self.surely(Self::load_now),
+                Ok(asked) => {
+                    self.surely(Self::load_now);
+                    drop(asked);
+                }
                 Err(RecvTimeoutError::Timeout) => self.surely(Self::look),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -116,14 +120,14 @@ impl CertificateWatch {
 
     fn load_now(&mut self) {
         let read = self.files.read();
-        let parsed = read.and_then(|contents| {
+        let parsed = read.clone().and_then(|contents| {
             let settings = self.files.parse(&contents)?;
             Ok((contents, settings))
         });
         match parsed {
             Ok((contents, settings)) => self.put_in_force(contents, settings),
             Err(wrong) => {
-                self.steadiness.was_told();
+                self.steadiness.was_told(read);
                 self.refuse(&wrong);
             }
         }
@@ -169,12 +173,18 @@ impl CertificateWatch {
 /// For how long the files have said the same.
 struct Steadiness {
     in_force: Contents,
-    /// What they say instead, and in how many looks in a row.
-    other: Option<(Contents, u32)>,
-    /// Looks in a row in which one could not be read.
-    unreadable: u32,
-    /// That something is wrong was said.
-    told: bool,
+    /// What was found instead, and in how many looks in a row.
+    other: Option<(Found, u32)>,
+    /// What was found when it was last said that something is wrong.
+    told: Option<Found>,
+}
+
+/// What the files say, or why that is not known.
+#[derive(Clone, PartialEq)]
+enum Found {
+    Contents(Contents),
+    /// In words, so that one reason is told from another.
+    Unreadable(Vec<String>),
 }
 
 /// The result of a look.
@@ -189,61 +199,54 @@ enum Seen {
     Back,
 }
 
+impl Found {
+    fn of(read: &Result<Contents, Vec<Diagnostic>>) -> Self {
+        match read {
+            Ok(contents) => Self::Contents(contents.clone()),
+            Err(wrong) => Self::Unreadable(wrong.iter().map(|wrong| wrong.message.clone()).collect()),
+        }
+    }
+}
+
 impl Steadiness {
     fn new(in_force: Contents) -> Self {
         Self {
             in_force,
             other: None,
-            unreadable: 0,
-            told: false,
+            told: None,
         }
     }
 
-    /// What is wrong now has been told.
-    fn was_told(&mut self) {
-        self.told = true;
+    /// What is wrong with this is being told.
+    fn was_told(&mut self, read: Result<Contents, Vec<Diagnostic>>) {
+        self.told = Some(Found::of(&read));
     }
 
-    fn look(&mut self, found: Result<Contents, Vec<Diagnostic>>) -> Seen {
-        let contents = match found {
-            Ok(contents) => contents,
-            Err(wrong) => {
-                self.other = None;
-                self.unreadable = self.unreadable.saturating_add(1);
-                if self.unreadable == PATIENCE && !self.told {
-                    self.told = true;
-                    return Seen::Unreadable(wrong);
-                }
-                return Seen::Nothing;
-            }
-        };
-        self.unreadable = 0;
-        if contents == self.in_force {
+    fn look(&mut self, read: Result<Contents, Vec<Diagnostic>>) -> Seen {
+        if read.as_ref().is_ok_and(|contents| *contents == self.in_force) {
             self.other = None;
-            return if std::mem::take(&mut self.told) {
-                Seen::Back
-            } else {
-                Seen::Nothing
+            return match self.told.take() {
+                Some(_) => Seen::Back,
+                None => Seen::Nothing,
             };
         }
+        let found = Found::of(&read);
         let looks = match self.other.take() {
-            Some((other, looks)) if other == contents => looks.saturating_add(1),
-            other => {
-                // Another mistake than the one that was told.
-                self.told &= other.is_none();
-                1
-            }
+            Some((other, looks)) if other == found => looks.saturating_add(1),
+            _ => 1,
         };
-        let seen = match looks {
-            2 => Seen::Steady(contents.clone()),
-            PATIENCE if !self.told => {
-                self.told = true;
-                Seen::StillOther(contents.clone())
-            }
+        self.other = Some((found.clone(), looks));
+        // Each mistake is told once, and another one than was told last is another.
+        let is_new = looks == PATIENCE && self.told.as_ref() != Some(&found);
+        if is_new {
+            self.told = Some(found);
+        }
+        match read {
+            Ok(contents) if looks == 2 => Seen::Steady(contents),
+            Ok(contents) if is_new => Seen::StillOther(contents),
+            Err(wrong) if is_new => Seen::Unreadable(wrong),
             _ => Seen::Nothing,
-        };
-        self.other = Some((contents, looks));
-        seen
+        }
     }
 }
 
@@ -260,3 +263,56 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// Looks for which files that do not fit, or are not there, may be about to be written: two seconds.
 const PATIENCE: u32 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mistake_is_told_once_also_after_another_one() {
+        let contents = |text: &str| Ok(Contents::of_one(text.as_bytes()));
+        let wrong = |text: &str| Err(vec![Diagnostic::error(text.to_owned())]);
+        let mut steadiness = Steadiness::new(Contents::of_one(b"in force"));
+        // Looks at the same, and what comes of them, but for those of which nothing does.
+        let mut looks = |read: &dyn Fn() -> Result<Contents, Vec<Diagnostic>>, times: u32| {
+            (1..=times)
+                .filter_map(|look| {
+                    let seen = match steadiness.look(read()) {
+                        Seen::Nothing => return None,
+                        Seen::Steady(_) => "steady",
+                        Seen::StillOther(_) => "still other",
+                        Seen::Unreadable(_) => "unreadable",
+                        Seen::Back => "back",
+                    };
+                    Some((look, seen))
+                })
+                .collect::<Vec<_>>()
+        };
+        let steady = (2, "steady");
+        assert_eq!(looks(&|| contents("in force"), 20), []);
+        assert_eq!(looks(&|| wrong("it is not there"), 20), [(8, "unreadable")]);
+        let other = [steady, (8, "still other")];
+        assert_eq!(
+            looks(&|| contents("unfit"), 20),
+            other,
+            "after a file was missing"
+        );
+        assert_eq!(looks(&|| contents("unfit, too"), 20), other);
+        assert_eq!(looks(&|| wrong("it is a pipe"), 20), [(8, "unreadable")]);
+        assert_eq!(looks(&|| wrong("it is a directory"), 20), [(8, "unreadable")]);
+        // For a moment there was something else.
+        assert_eq!(looks(&|| wrong("it is not there"), 3), []);
+        assert_eq!(looks(&|| wrong("it is a directory"), 20), []);
+        assert_eq!(looks(&|| contents("in force"), 20), [(1, "back")]);
+        assert_eq!(looks(&|| wrong("it is a directory"), 20), [(8, "unreadable")]);
+    }
+
+    #[test]
+    fn what_was_told_when_somebody_asked_is_not_told_again() {
+        let unfit = || Ok(Contents::of_one(b"unfit"));
+        let mut steadiness = Steadiness::new(Contents::of_one(b"in force"));
+        steadiness.was_told(unfit());
+        let told = (0..20).filter(|_| matches!(steadiness.look(unfit()), Seen::StillOther(_)));
+        assert_eq!(told.count(), 0);
+    }
+}

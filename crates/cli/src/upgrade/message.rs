@@ -3,9 +3,9 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -47,7 +47,7 @@ pub(super) fn send(to: impl AsFd, word: &str, descriptors: &[BorrowedFd<'_>]) ->
         return Err(io::Error::other("too many descriptors for one message"));
     }
     let word = [IoSlice::new(word.as_bytes())];
-    retry_on_intr(|| sendmsg(&to, &word, &mut control, SendFlags::NOSIGNAL))?;
+    retry_on_intr(|| sendmsg(&to, &word, &mut control, SendFlags::NOSIGNAL)).map_err(in_time)?;
     Ok(())
 }
 
@@ -67,7 +67,8 @@ pub(super) fn receive(from: impl AsFd) -> io::Result<(String, Vec<OwnedFd>)> {
             &mut control,
             RecvFlags::CMSG_CLOEXEC,
         )
-    })?;
+    })
+    .map_err(in_time)?;
     let descriptors = control
         .drain()
         .filter_map(|message| match message {
@@ -94,6 +95,42 @@ pub(super) fn receive_word(from: impl AsFd) -> io::Result<String> {
     let (word, descriptors) = receive(from)?;
     drop(descriptors);
     Ok(word)
+}
+
+/// The time by which several messages have to have come, however they are spread over it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(Instant);
+
+impl Deadline {
+    pub(super) fn after(time: Duration) -> Self {
+        Self(Instant::now() + time)
+    }
+
+    /// Bounds how long the next message is waited for, and a connection to whoever listens.
+    ///
+    /// # Errors
+    ///
+    /// It is over.
+    pub(super) fn bound(self, socket: impl AsFd) -> io::Result<()> {
+        let left = self.0.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(no_answer());
+        }
+        wait_at_most(socket, left)
+    }
+}
+
+/// The other one may be stopped, or hang.
+pub(super) fn no_answer() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "it does not answer")
+}
+
+/// Says of a time that is over what it means.
+fn in_time(errno: Errno) -> io::Error {
+    match errno {
+        Errno::AGAIN => no_answer(),
+        errno => errno.into(),
+    }
 }
 
 /// Bounds how long a message is waited for, both ways.

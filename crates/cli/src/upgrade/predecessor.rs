@@ -1,14 +1,15 @@
 //! The process that runs, as the one that starts sees it.
 
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
 use outport_check::Diagnostic;
-use rustix::net::sockopt::socket_acceptconn;
+use rustix::net::sockopt::{socket_acceptconn, socket_domain, socket_type};
+use rustix::net::{AddressFamily, SocketType};
 
-use super::message::{self, ADMIN, HELLO, HTTP, READY, REFUSED, STOPPED, UPGRADE};
+use super::message::{self, ADMIN, Deadline, HELLO, HTTP, READY, REFUSED, STOPPED, UPGRADE};
 use super::socket::{UpgradeError, UpgradeSocket, connect_to};
 use crate::files::Files;
 use crate::terminal::Terminal;
@@ -26,7 +27,13 @@ pub(super) struct Predecessor {
 impl Predecessor {
     /// The one at `path`, if there is one.
     pub(super) fn at(path: &Path) -> Result<Option<Self>, UpgradeError> {
-        let Some((conversation, process)) = connect_to(path)? else {
+        Self::at_within(path, ANSWER)
+    }
+
+    /// The same of one that has so long to connect and to hand everything over.
+    pub(super) fn at_within(path: &Path, time: Duration) -> Result<Option<Self>, UpgradeError> {
+        let deadline = Deadline::after(time);
+        let Some((conversation, process)) = connect_to(path, deadline)? else {
             return Ok(None);
         };
         let mut predecessor = Self {
@@ -36,15 +43,16 @@ impl Predecessor {
             admin: None,
             upgrade: None,
         };
-        predecessor.ask(path)?;
+        predecessor.ask(path, deadline)?;
         Ok(Some(predecessor))
     }
 
-    fn ask(&mut self, path: &Path) -> Result<(), UpgradeError> {
+    fn ask(&mut self, path: &Path, deadline: Deadline) -> Result<(), UpgradeError> {
         let broken = |error| UpgradeError::broken(path, error);
-        message::wait_at_most(&self.conversation, ANSWER).map_err(broken)?;
+        deadline.bound(&self.conversation).map_err(broken)?;
         message::send(&self.conversation, HELLO, &[]).map_err(broken)?;
         for _ in 0..MOST_MESSAGES {
+            deadline.bound(&self.conversation).map_err(broken)?;
             let (word, descriptors) = message::receive(&self.conversation).map_err(broken)?;
             match word.as_str() {
                 HTTP => self.http.extend(descriptors.into_iter().map(TcpListener::from)),
@@ -65,7 +73,7 @@ impl Predecessor {
         Err(broken(std::io::Error::other("there is no end of its sockets")))
     }
 
-    /// Refuses what does not listen.
+    /// Refuses what does not listen, and what the next process could not come by.
     fn look(&self) -> std::io::Result<()> {
         let sockets = self.http.iter().chain(&self.admin);
         for socket in sockets {
@@ -74,7 +82,12 @@ impl Predecessor {
                 return Err(std::io::Error::other("one of its sockets does not listen"));
             }
         }
-        Ok(())
+        match &self.upgrade {
+            Some(UpgradeSocket(socket)) if is_for_processes(socket)? => Ok(()),
+            _ => Err(std::io::Error::other(
+                "the socket for the process after this one is none that listens for processes",
+            )),
+        }
     }
 
     /// The socket by which this process came.
@@ -102,7 +115,14 @@ impl Predecessor {
     }
 }
 
-/// The time for it to answer.
+/// True if it is a Unix socket of this protocol's kind that listens.
+fn is_for_processes(socket: impl AsFd) -> std::io::Result<bool> {
+    Ok(socket_domain(&socket)? == AddressFamily::UNIX
+        && socket_type(&socket)? == SocketType::SEQPACKET
+        && socket_acceptconn(&socket)?)
+}
+
+/// The time for it to answer, all of it.
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// The time for it to stop asking for events.

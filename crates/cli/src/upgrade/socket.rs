@@ -14,6 +14,8 @@ use rustix::net::{
 };
 use rustix::process::geteuid;
 
+use super::message::{Deadline, no_answer};
+
 /// A socket that the next process connects to.
 #[derive(Debug)]
 pub(super) struct UpgradeSocket(pub(super) OwnedFd);
@@ -78,8 +80,9 @@ impl UpgradeSocket {
     }
 }
 
-/// Connects to whoever listens at `path`, if somebody of the same user does.
-pub(super) fn connect_to(path: &Path) -> Result<Option<(OwnedFd, u32)>, UpgradeError> {
+/// Connects to whoever listens at `path`, if somebody of the same user does. Where it hangs, and those who came before have
+/// filled its queue, that ends with `deadline`.
+pub(super) fn connect_to(path: &Path, deadline: Deadline) -> Result<Option<(OwnedFd, u32)>, UpgradeError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(UpgradeError::unusable(path, error)),
@@ -88,8 +91,19 @@ pub(super) fn connect_to(path: &Path) -> Result<Option<(OwnedFd, u32)>, UpgradeE
     let unusable = |errno: Errno| UpgradeError::unusable(path, errno);
     let socket = new().map_err(unusable)?;
     let address = SocketAddrUnix::new(path).map_err(unusable)?;
-    match connect(&socket, &address) {
+    let connected = loop {
+        deadline
+            .bound(&socket)
+            .map_err(|error| UpgradeError::broken(path, error))?;
+        match connect(&socket, &address) {
+            Err(Errno::INTR) => {}
+            connected => break connected,
+        }
+    };
+    match connected {
         Ok(()) => {}
+        // Its queue was full for all of the time.
+        Err(Errno::AGAIN) => return Err(UpgradeError::broken(path, no_answer())),
         Err(Errno::NOENT) => return Ok(None),
         Err(Errno::CONNREFUSED | Errno::PROTOTYPE) if !is_socket(path) => {
             return Err(UpgradeError::NotASocket {

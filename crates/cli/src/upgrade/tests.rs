@@ -6,7 +6,7 @@ use std::thread;
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 
-use super::message::{self, ADMIN, HELLO, HTTP, READY, REFUSED, STOPPED, UPGRADE};
+use super::message::{self, ADMIN, Deadline, HELLO, HTTP, READY, REFUSED, STOPPED, UPGRADE};
 use super::offer::TakenOver;
 use super::socket::connect_to;
 use super::*;
@@ -44,8 +44,12 @@ fn wait(offer: &mut Offer) -> TakenOver {
     runtime.block_on(offer.taken_over())
 }
 
+fn soon() -> Deadline {
+    Deadline::after(std::time::Duration::from_secs(60))
+}
+
 fn hello(path: &Path) -> OwnedFd {
-    let (socket, process) = connect_to(path).unwrap().expect("somebody is there");
+    let (socket, process) = connect_to(path, soon()).unwrap().expect("somebody is there");
     assert_eq!(process, std::process::id());
     message::wait_at_most(&socket, std::time::Duration::from_secs(60)).unwrap();
     message::send(&socket, HELLO, &[]).unwrap();
@@ -88,7 +92,7 @@ fn who_ends_before_it_is_ready_changes_nothing() {
         &[HELLO, "nonsense"],
         &[],
     ] {
-        let (socket, _) = connect_to(&path).unwrap().expect("somebody is there");
+        let (socket, _) = connect_to(&path, soon()).unwrap().expect("somebody is there");
         for word in words {
             message::send(&socket, word, &[]).unwrap();
         }
@@ -190,6 +194,14 @@ fn a_predecessor_that_is_none_is_an_error() {
     let impostor = socket::UpgradeSocket::open(&path).unwrap();
     let file: OwnedFd = fs::File::open("/dev/null").unwrap().into();
     let stranger: OwnedFd = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap().into();
+    let (pipe, _writer) = std::io::pipe().unwrap();
+    let pipe = OwnedFd::from(pipe);
+    let other_kind =
+        OwnedFd::from(std::os::unix::net::UnixListener::bind(path.with_extension("other")).unwrap());
+    let deaf = {
+        use rustix::net::{AddressFamily, SocketType, socket};
+        socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap()
+    };
     use std::os::fd::AsFd;
     type Messages<'a> = Vec<(&'a str, Vec<&'a OwnedFd>)>;
     let mut rows: Vec<(Messages<'_>, &str)> = vec![
@@ -204,6 +216,14 @@ fn a_predecessor_that_is_none_is_an_error() {
             vec![(HTTP, vec![&stranger]), (UPGRADE, vec![])],
             "does not hand its listeners over",
         ),
+        (vec![(UPGRADE, vec![])], "is none that listens for processes"),
+        (vec![(UPGRADE, vec![&file])], "does not hand its listeners over"),
+        (vec![(UPGRADE, vec![&pipe])], "does not hand its listeners over"),
+        (
+            vec![(UPGRADE, vec![&other_kind])],
+            "is none that listens for processes",
+        ),
+        (vec![(UPGRADE, vec![&deaf])], "is none that listens for processes"),
         (
             vec![(STOPPED, vec![]), (READY, vec![]), (REFUSED, vec![])],
             "it says something else",
@@ -227,4 +247,46 @@ fn a_predecessor_that_is_none_is_an_error() {
         assert!(told.contains(part), "{messages:?}: {told}");
         assert!(!told.contains('\u{1b}'), "{told}");
     }
+}
+
+#[test]
+fn one_that_hangs_is_waited_for_until_the_time_is_over_however_many_came_before() {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+    let (_folder, path) = folder();
+    let _hangs = socket::UpgradeSocket::open(&path).unwrap();
+    let time = std::time::Duration::from_millis(50);
+    let meet = || {
+        Predecessor::at_within(&path, time)
+            .expect_err("it hangs")
+            .to_string()
+    };
+    // It has let nobody in, and has room for this one.
+    assert!(meet().ends_with("does not hand its listeners over: it does not answer"));
+    let came_before = || {
+        let kind = (AddressFamily::UNIX, SocketType::SEQPACKET);
+        let socket = socket_with(kind.0, kind.1, SocketFlags::NONBLOCK, None).unwrap();
+        connect(&socket, &SocketAddrUnix::new(&path).unwrap())
+            .is_ok()
+            .then_some(socket)
+    };
+    let queue: Vec<OwnedFd> = std::iter::from_fn(came_before).collect();
+    assert!(queue.len() < 16, "there is no end of the queue");
+    assert!(meet().ends_with("does not hand its listeners over: it does not answer"));
+}
+
+#[test]
+fn one_that_says_a_little_now_and_then_is_not_waited_for_longer() {
+    let (_folder, path) = folder();
+    let slow = socket::UpgradeSocket::open(&path).unwrap();
+    let talks = thread::spawn(move || {
+        let peer = rustix::net::accept(&slow.0).unwrap();
+        // Until nobody listens any more.
+        while message::send(&peer, HTTP, &[]).is_ok() {
+            thread::sleep(std::time::Duration::from_millis(20));
+        }
+    });
+    let error =
+        Predecessor::at_within(&path, std::time::Duration::from_millis(200)).expect_err("it has no end");
+    assert!(error.to_string().ends_with("it does not answer"), "{error}");
+    talks.join().unwrap();
 }

@@ -31,6 +31,8 @@ pub(super) struct RequestBody {
     stall: Stall,
     /// The number of bytes that were taken, where somebody is told.
     received: Option<Arc<AtomicU64>>,
+    /// The request, of a connection that has one at a time, until all of it has come.
+    under_way: Option<UnderWay>,
 }
 
 impl RequestBody {
@@ -40,7 +42,14 @@ impl RequestBody {
             body: Some(body),
             stall: Stall::new(timeout),
             received: None,
+            under_way: None,
         }
+    }
+
+    /// The request is not over before its body has come, or nobody reads that.
+    pub(super) fn of_request(mut self, under_way: &UnderWay) -> Self {
+        self.under_way = (!self.is_end_stream()).then(|| under_way.share());
+        self
     }
 
     /// Counts the bytes that are taken.
@@ -63,6 +72,9 @@ impl Body for RequestBody {
         match Pin::new(body).poll_frame(cx) {
             Poll::Ready(frame) => {
                 self.stall.moved();
+                if !matches!(frame, Some(Ok(_))) {
+                    self.under_way = None;
+                }
                 if let (Some(received), Some(Ok(frame))) = (&self.received, &frame) {
                     let bytes = frame.data_ref().map_or(0, Bytes::len);
                     received.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -71,6 +83,7 @@ impl Body for RequestBody {
             }
             Poll::Pending => self.stall.poll(cx, None).map(|()| {
                 self.body = None;
+                self.under_way = None;
                 Some(Err(Error::ConnectionReadTimeout))
             }),
         }

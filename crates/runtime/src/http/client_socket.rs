@@ -7,7 +7,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -34,6 +34,10 @@ pub(super) struct ResponseClock {
     end: AtomicU64,
     /// Requests that have come, and whose responses are not over.
     under_way: AtomicU64,
+    /// Requests that have ever come.
+    requests: AtomicU64,
+    /// True while something waits to be written.
+    writes: AtomicBool,
     /// Goes up with all that happens: something was read, a request has come, a response is over.
     events: AtomicU64,
 }
@@ -55,6 +59,9 @@ impl ClientSocket {
         cx: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        self.response
+            .writes
+            .store(written.is_pending(), Ordering::Relaxed);
         // Also a write that failed: there is nothing to wait for any more.
         if written.is_ready() {
             self.stall.moved();
@@ -77,6 +84,8 @@ impl ResponseClock {
             limit,
             end: AtomicU64::new(u64::MAX),
             under_way: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            writes: AtomicBool::new(false),
             events: AtomicU64::new(0),
         }
     }
@@ -84,6 +93,7 @@ impl ResponseClock {
     /// A request has come.
     pub(super) fn start(self: &Arc<Self>) -> UnderWay {
         self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
         self.events.fetch_add(1, Ordering::Relaxed);
         if let Some(limit) = self.limit {
             let end = self.born.elapsed().saturating_add(limit).as_millis();
@@ -93,16 +103,35 @@ impl ResponseClock {
         UnderWay(Arc::clone(self))
     }
 
-    /// Waits until nothing has happened for so long, and nothing is under way.
+    /// The number of times that something was read, as far as requests are not counted here.
+    pub(super) fn heard(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    /// No request is under way, and nothing waits to be written.
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) == 0 && !self.writes.load(Ordering::Relaxed)
+    }
+
+    /// Waits until nothing is under way, and nothing has happened for so long, or not enough for a request in twice that
+    /// time: who sends the beginning of one byte by byte is not waited for.
     pub(super) async fn idle_for(&self, time: Duration) {
         let mut seen = self.events.load(Ordering::Relaxed);
-        let mut quiet = 0;
-        while quiet < LOOKS {
+        let mut answered = self.requests.load(Ordering::Relaxed);
+        let (mut quiet, mut idle) = (0, 0);
+        while quiet < LOOKS && idle < 2 * LOOKS {
             sleep(time / LOOKS).await;
             let events = self.events.load(Ordering::Relaxed);
-            let is_idle = events == seen && self.under_way.load(Ordering::Relaxed) == 0;
-            quiet = if is_idle { quiet + 1 } else { 0 };
-            seen = events;
+            let is_idle = self.is_idle();
+            quiet = if is_idle && events == seen { quiet + 1 } else { 0 };
+            // One that has come and was answered between two looks.
+            let requests = self.requests.load(Ordering::Relaxed);
+            idle = if is_idle && requests == answered {
+                idle + 1
+            } else {
+                0
+            };
+            (seen, answered) = (events, requests);
         }
     }
 
@@ -111,6 +140,14 @@ impl ResponseClock {
             u64::MAX => None,
             end => self.born.checked_add(Duration::from_millis(end)),
         }
+    }
+}
+
+impl UnderWay {
+    /// The same request, which is under way until both are dropped.
+    pub(super) fn share(&self) -> Self {
+        self.0.under_way.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -172,6 +209,35 @@ mod tests {
     use tokio::time::{advance, timeout};
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_a_little_now_and_then_is_idle_after_twice_the_time() {
+        let clock = Arc::new(ResponseClock::new(None));
+        let second = Duration::from_secs(1);
+        let begun = Instant::now();
+        let talk = async {
+            loop {
+                sleep(second / 10).await;
+                clock.events.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        tokio::select! {
+            () = clock.idle_for(second) => {}
+            () = talk => {}
+        }
+        assert_eq!(begun.elapsed().as_millis() / 100, 20);
+        // What waits to be written is not cut off, and neither is a request of which only the body comes yet.
+        clock.writes.store(true, Ordering::Relaxed);
+        assert!(timeout(second * 5, clock.idle_for(second)).await.is_err());
+        clock.writes.store(false, Ordering::Relaxed);
+        let response = clock.start();
+        let request = response.share();
+        drop(response);
+        assert!(timeout(second * 5, clock.idle_for(second)).await.is_err());
+        assert!(!clock.is_idle());
+        drop(request);
+        assert!(clock.is_idle());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_idle_once_nothing_has_happened_for_the_whole_time() {

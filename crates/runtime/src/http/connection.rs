@@ -13,7 +13,10 @@
 //!
 //! When the server stops, a client may be about to send a request, and would not know whether it was taken if the
 //! connection were closed. So HTTP/1.1 answers what still comes with `Connection: close`, and closes a connection only when
-//! it was idle for [`linger`](super::ServerLimits::linger). HTTP/2 says by GOAWAY which requests it takes.
+//! it was idle for [`linger`](super::ServerLimits::linger). HTTP/2 says by GOAWAY which requests it takes. Who has begun
+//! something and does not go on is idle, too, and who goes on byte by byte is so after twice that time: the end of a
+//! handshake, or of a request's headers, is not waited for. Neither is a client of HTTP/2 with nothing under way that does
+//! not answer.
 //!
 //! What a connection may cost beside its requests, in bytes: of HTTP/1.1 [`MAX_HEADERS`] for headers, of which nothing
 //! is taken before it comes, and as much again for what is to be written; of HTTP/2 [`CONNECTION_WINDOW`] for bodies
@@ -25,8 +28,9 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue};
@@ -36,7 +40,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::client_body::{OutgoingBody, RequestBody, Seen};
 use super::client_socket::{ClientSocket, ResponseClock, UnderWay};
@@ -86,7 +90,7 @@ impl Connection {
         let clock = Arc::new(ResponseClock::new(self.shared.times.response));
         let ended = match self.begin(socket, &clock).await {
             Some((HttpVersion::Http1, transport, tls)) => self.serve_http1(transport, clock, tls).await,
-            Some((HttpVersion::Http2, transport, tls)) => self.serve_http2(transport, tls).await,
+            Some((HttpVersion::Http2, transport, tls)) => self.serve_http2(transport, &clock, tls).await,
             // The client left, or had nothing to say.
             None => Ok(()),
         };
@@ -108,7 +112,7 @@ impl Connection {
         let bounded = |socket| ClientSocket::new(socket, times.client, Arc::clone(clock));
         if let Some((handshakes, turns)) = &self.handshakes {
             let client = (socket, self.shared.address);
-            let secured = handshakes.secure(client, turns, leave.lingered(), bounded);
+            let secured = handshakes.secure(client, turns, (leave, clock), bounded);
             let Secured {
                 stream,
                 version,
@@ -151,19 +155,26 @@ impl Connection {
             .max_header_size(MAX_HEADERS)
             .serve_connection(TokioIo::new(transport), answer);
         let mut connection = pin!(connection);
-        let idle = async {
-            let linger = self.leave.asked().await;
-            clock.idle_for(linger).await;
-        };
         tokio::select! {
             biased;
             ended = &mut connection => return ended,
-            () = idle => connection.as_mut().graceful_shutdown(),
+            () = self.leave.without_request(&clock) => connection.as_mut().graceful_shutdown(),
         }
-        connection.await
+        match poll_once(connection.as_mut()).await {
+            Some(ended) => ended,
+            // There is the beginning of a request, whose end nobody waits for.
+            None if clock.is_idle() => Ok(()),
+            // All of one has come in the last moment.
+            None => connection.await,
+        }
     }
 
-    async fn serve_http2(mut self, transport: Transport, tls: Option<TlsFacts>) -> hyper::Result<()> {
+    async fn serve_http2(
+        mut self,
+        transport: Transport,
+        clock: &ResponseClock,
+        tls: Option<TlsFacts>,
+    ) -> hyper::Result<()> {
         let times = self.shared.times;
         let streams = Streams::new(times.client, times.response);
         let client_connection = ClientConnection::new();
@@ -173,7 +184,7 @@ impl Connection {
             leave: self.leave.clone(),
             tls,
         });
-        let answer = service_fn(move |request| answer(Arc::clone(&present), request, PART));
+        let answer = service_fn(move |request| answer(Arc::clone(&present), request, None, PART));
         let connection = http2::Builder::new(streams.clone())
             .timer(TokioTimer::new())
             // Pings find clients that are gone.
@@ -192,9 +203,13 @@ impl Connection {
         loop {
             tokio::select! {
                 biased;
-                _ = self.leave.asked() => {
+                linger = self.leave.asked() => {
                     connection.as_mut().graceful_shutdown();
-                    return connection.await;
+                    return tokio::select! {
+                        biased;
+                        ended = connection => ended,
+                        () = unanswered(&streams, clock, linger) => Ok(()),
+                    };
                 }
                 ended = &mut connection => return ended,
                 () = sleep_until(look) => {}
@@ -214,6 +229,29 @@ impl Connection {
     }
 }
 
+/// Waits until a client of HTTP/2, who was told that the server stops, has sent no request, or has none under way and does not
+/// answer: for ever, if it is otherwise.
+async fn unanswered(streams: &Streams, clock: &ResponseClock, linger: Duration) {
+    let heard = clock.heard();
+    clock.idle_for(linger).await;
+    if !streams.were_used() {
+        return;
+    }
+    sleep(ANSWER).await;
+    if streams.are_open() || clock.heard() != heard {
+        std::future::pending().await
+    }
+}
+
+/// The result of a future that has come to its end by now.
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
 /// The part of a connection that each of its requests needs.
 struct Present {
     shared: Arc<ConnectionInner>,
@@ -229,7 +267,7 @@ async fn answer_http1(
     request: Request<Incoming>,
     under_way: UnderWay,
 ) -> Result<Response<OutgoingBody>, Infallible> {
-    let response = answer(Arc::clone(&present), request, usize::MAX).await?;
+    let response = answer(Arc::clone(&present), request, Some(&under_way), usize::MAX).await?;
     let mut response = response.map(|body| body.of_request(under_way));
     if present.leave.is_asked() {
         response
@@ -242,6 +280,7 @@ async fn answer_http1(
 async fn answer(
     present: Arc<Present>,
     request: Request<Incoming>,
+    under_way: Option<&UnderWay>,
     part: usize,
 ) -> Result<Response<OutgoingBody>, Infallible> {
     let Present {
@@ -250,7 +289,13 @@ async fn answer(
         tls,
         ..
     } = &*present;
-    let mut request = request.map(|body| RequestBody::new(body, shared.times.client));
+    let mut request = request.map(|body| {
+        let body = RequestBody::new(body, shared.times.client);
+        match under_way {
+            Some(under_way) => body.of_request(under_way),
+            None => body,
+        }
+    });
     if let Some(tls) = tls {
         request.extensions_mut().insert(tls.clone());
     }
@@ -278,6 +323,9 @@ async fn first_words(socket: &TcpStream) -> io::Result<HttpVersion> {
         HttpVersion::Http1
     })
 }
+
+/// The time in which a client of HTTP/2 with nothing under way has to answer that the server stops.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// Bytes of a request's headers on HTTP/1.1. What is longer is answered with 431.
 const MAX_HEADERS: usize = 64 * 1024;

@@ -2,12 +2,16 @@
 //! for events says in the same way that it is.
 //!
 //! A client may be about to send its next request on a connection that is idle, so a connection is not closed the moment
-//! that it is asked to leave: it stays for a while ([`Leave::lingered`]), and whoever sends a request meanwhile is answered.
+//! that it is asked to leave: it stays for a while ([`Leave::lingered`]), and whoever sends a request meanwhile is answered. Who
+//! has begun to send one, or to agree on TLS, and does not go on with it, stays no longer than who says nothing
+//! ([`Leave::without_request`]); who does go on has twice that time.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+
+use super::client_socket::ResponseClock;
 
 /// The worker's side.
 pub(super) struct Leaving(watch::Sender<Option<Duration>>);
@@ -50,6 +54,19 @@ impl Leave {
     pub(super) async fn lingered(&mut self) {
         let linger = self.asked().await;
         sleep(linger).await;
+    }
+
+    /// Waits until the worker has stopped for so long that a connection on which no request is under way is closed.
+    pub(super) async fn without_request(&mut self, clock: &ResponseClock) {
+        let linger = self.asked().await;
+        clock.idle_for(linger).await;
+    }
+
+    /// The same of one on which there can be no request yet.
+    pub(super) async fn before_request(&mut self, clock: &ResponseClock) {
+        let linger = self.asked().await;
+        // Also of a client that reads nothing.
+        let _ = timeout(linger.saturating_mul(2), clock.idle_for(linger)).await;
     }
 
     /// True once the worker stops.

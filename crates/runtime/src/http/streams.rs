@@ -77,7 +77,12 @@ impl Streams {
 
     /// True if there ever was one.
     pub(super) fn were_used(&self) -> bool {
-        self.shared.open.load(Ordering::Relaxed) > 0 || self.shared.left.load(Ordering::Relaxed) != NEVER
+        self.are_open() || self.shared.left.load(Ordering::Relaxed) != NEVER
+    }
+
+    /// True while there is one.
+    pub(super) fn are_open(&self) -> bool {
+        self.shared.open.load(Ordering::Relaxed) > 0
     }
 
     fn open(&self) -> Open {

@@ -47,6 +47,14 @@ pub enum CertificateProblem {
         /// Its number, from 1 on.
         number: usize,
     },
+    /// One of the certificates is larger than those that are understood.
+    #[error("certificate {number} in it has {size} bytes, and may have {MOST_BYTES}")]
+    TooLarge {
+        /// Its number, from 1 on.
+        number: usize,
+        /// Its bytes in DER.
+        size: usize,
+    },
     /// The key is of a kind that is not known.
     #[error("the private key is of a kind that is not supported, or is damaged")]
     UnsupportedKey,
@@ -63,6 +71,18 @@ pub enum CertificateProblem {
     },
 }
 
+impl CertificateProblem {
+    /// The reason why a certificate cannot be read: its size, if that is it.
+    fn unreadable(number: usize, der: &CertificateDer<'_>) -> Self {
+        let size = der.len();
+        if size > MOST_BYTES {
+            Self::TooLarge { number, size }
+        } else {
+            Self::Unreadable { number }
+        }
+    }
+}
+
 impl ServerCertificate {
     /// The certificate that `chain` begins with, proved by `key`.
     ///
@@ -73,7 +93,7 @@ impl ServerCertificate {
         let CertificateChain(chain) = chain;
         let read: Vec<Read> = (1..)
             .zip(&chain)
-            .map(|(number, der)| Read::of(der).ok_or(CertificateProblem::Unreadable { number }))
+            .map(|(number, der)| Read::of(der).ok_or_else(|| CertificateProblem::unreadable(number, der)))
             .collect::<Result<_, _>>()?;
         let own = read.first().ok_or(CertificateProblem::Unreadable { number: 1 })?;
         let key = any_supported_type(&key.0).map_err(|_| CertificateProblem::UnsupportedKey)?;
@@ -150,7 +170,7 @@ impl ClientAuthorities {
         let mut roots = RootCertStore::empty();
         let mut validities = Vec::new();
         for (number, der) in (1..).zip(certificates(pem, MOST_AUTHORITIES)?) {
-            let unreadable = CertificateProblem::Unreadable { number };
+            let unreadable = CertificateProblem::unreadable(number, &der);
             validities.push(Read::of(&der).ok_or_else(|| unreadable.clone())?.validity);
             roots.add(der).map_err(|_| unreadable)?;
         }
@@ -210,6 +230,9 @@ impl Read {
     }
 }
 
+/// Bytes of a certificate in DER that rustls reads: the length of any part of it has 16 bits.
+const MOST_BYTES: usize = 0xffff;
+
 /// Names of one certificate by which it is found. Authorities issue for 100 at most.
 const MOST_NAMES: usize = 10_000;
 
@@ -265,6 +288,23 @@ mod tests {
             read(&format!("{first}{nonsense}"), &own).unwrap_err(),
             CertificateProblem::Unreadable { number: 2 }
         );
+    }
+
+    #[test]
+    fn a_certificate_that_is_too_large_is_told_as_that() {
+        let names = (0..6000).map(|number| format!("name-{number}.of-a-large-certificate.example"));
+        let pem = CertificateParams::new(names.collect::<Vec<_>>())
+            .unwrap()
+            .self_signed(&key())
+            .unwrap()
+            .pem();
+        let Err(AuthoritiesProblem::Certificate(problem)) = ClientAuthorities::from_pem(pem.as_bytes())
+        else {
+            panic!("it is read");
+        };
+        assert!(matches!(problem, CertificateProblem::TooLarge { number: 1, size } if size > 200_000));
+        let told = problem.to_string();
+        assert!(told.ends_with("bytes, and may have 65535"), "{told}");
     }
 
     #[test]

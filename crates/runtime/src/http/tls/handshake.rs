@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | agrees on TLS | `succeeded` | HTTP |
 //! | says nothing, or goes on too slowly | `timed-out`, after [`header_timeout`](crate::http::ServerLimits::header_timeout) | the end |
-//! | hangs up before it is done | `abandoned` | |
+//! | hangs up before it is done, or is not done when the server has stopped for a while | `abandoned` | the end |
 //! | sends a request without TLS | `plain-http` | an answer that says so (400), then the end |
 //! | sends anything else, shows no certificate that it should, or accepts ours not | `failed` | an alert, then the end |
 //!
@@ -29,7 +29,8 @@ use tokio_rustls::server::TlsStream;
 use super::facts::TlsFacts;
 use super::turns::Turns;
 use super::{H2, ServerTls};
-use crate::http::client_socket::ClientSocket;
+use crate::http::client_socket::{ClientSocket, ResponseClock};
+use crate::http::leaving::Leave;
 use crate::http::occasional::Occasional;
 use crate::metrics::TLS_HANDSHAKES;
 
@@ -76,16 +77,16 @@ impl Handshakes {
         }
     }
 
-    /// Agrees on TLS with the client at `address`, who has said something before it is time to `leave`. None where that
-    /// came to nothing, which was seen to.
+    /// Agrees on TLS with the client at `address`, unless the server stops before that comes to anything; the clock is that of
+    /// the `socket`. None where nothing came of it, which was seen to.
     pub(in crate::http) async fn secure(
         &self,
         (client, address): (TcpStream, SocketAddr),
         turns: &Turns,
-        leave: impl Future<Output = ()>,
+        ending: (Leave, &ResponseClock),
         socket: impl FnOnce(TcpStream) -> ClientSocket,
     ) -> Option<Secured> {
-        let trouble = match timeout(self.time, self.agree(client, turns, leave, socket)).await {
+        let trouble = match timeout(self.time, self.agree(client, turns, ending, socket)).await {
             Ok(Ok(secured)) => {
                 self.counts.succeeded.increment(1);
                 return Some(secured);
@@ -129,14 +130,14 @@ impl Handshakes {
         &self,
         client: TcpStream,
         turns: &Turns,
-        leave: impl Future<Output = ()>,
+        (mut leave, clock): (Leave, &ResponseClock),
         socket: impl FnOnce(TcpStream) -> ClientSocket,
     ) -> Result<Secured, Trouble> {
         let mut first = [0];
         let seen = tokio::select! {
             biased;
             seen = client.peek(&mut first) => seen,
-            () = leave => return Err(Trouble::Left),
+            () = leave.lingered() => return Err(Trouble::Left),
         };
         match seen {
             Ok(1..) if first[0].is_ascii_uppercase() => return Err(Trouble::InTheClear(client)),
@@ -147,7 +148,11 @@ impl Handshakes {
         let handshake = accepting.accept_with(socket(client), |session| {
             session.set_buffer_limit(Some(BUFFER));
         });
-        let agreed = turns.take(handshake.into_fallible()).await;
+        let agreed = tokio::select! {
+            biased;
+            agreed = turns.take(handshake.into_fallible()) => agreed,
+            () = leave.before_request(clock) => return Err(Trouble::Left),
+        };
         let stream = agreed.map_err(|(error, socket)| Trouble::Failed(error, socket))?;
         let (_, session) = stream.get_ref();
         Ok(Secured {
