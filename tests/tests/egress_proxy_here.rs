@@ -1,10 +1,12 @@
-//! An egress proxy on this machine, which no guest reaches by whatever leads to this machine.
+//! An egress proxy on this machine, which no guest reaches by whatever leads to this machine; and what is said of a proxy.
 //!
-//! Each test has a network of its own, in which addresses come, ports run out, and whole networks lead to loopback.
+//! The first tests have a network of their own each, in which addresses come, ports run out, and whole networks lead to
+//! loopback.
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::process::Command;
 
+use outport_e2e::egress_proxy::{EgressProxy, Manner};
 use outport_e2e::guest;
 use outport_e2e::http;
 use outport_e2e::network::isolated;
@@ -112,4 +114,115 @@ fn a_network_that_nobody_can_bind_to_may_lead_here() {
             .gets("tcp.connect [fd66::5]:3128", "remote-unreachable")
             .run(run("http://192.0.2.1:3128"));
     });
+}
+
+#[test]
+fn explain_knows_the_proxy_by_its_assumed_addresses_and_those_of_this_machine() {
+    isolated(|| {
+        let manifest = "spin_manifest_version = 2\napplication.name = \"a\"\n\n[[trigger.http]]\nroute = \"/...\"\n\
+                        component = \"c\"\n\n[component.c]\nsource = \"GUESTS/hello.wasm\"\n\
+                        allowed_outbound_hosts = [\"*://*:*\"]\n";
+        let (elsewhere, here) = ("proxy.test=192.0.2.1", "proxy.test=10.0.0.5");
+        let denied = "denied (hard.egress-proxy)";
+        let through = "via: the egress proxy http://proxy.test:3128";
+        for (proxy, dns, destination, code, part) in [
+            ("proxy.test", here, "tcp://10.0.0.5:3128", 1, denied),
+            ("proxy.test", elsewhere, "tcp://192.0.2.1:3128", 1, denied),
+            ("proxy.test", here, "tcp://127.0.0.1:3128", 1, denied),
+            ("proxy.test", here, "tcp://10.0.0.6:3128", 1, denied),
+            ("proxy.test", here, "http://localhost:3128", 1, denied),
+            (
+                "proxy.test",
+                elsewhere,
+                "tcp://127.0.0.1:3128",
+                0,
+                "via: directly",
+            ),
+            ("proxy.test", elsewhere, "tcp://10.0.0.6:3128", 0, through),
+            ("proxy.test", elsewhere, "tcp://10.0.0.6:3129", 0, through),
+            ("127.0.0.1", "", "tcp://10.0.0.5:3128", 1, denied),
+            ("127.0.0.1", "", "tcp://[64:ff9b::a00:5]:3128", 1, denied),
+            ("10.0.0.5", "", "tcp://127.0.0.1:3128", 1, denied),
+            ("127.0.0.1", "db.test=10.0.0.6", "tcp://db.test:3128", 1, denied),
+            ("127.0.0.1", "", "tcp://192.0.2.3:3128", 0, "allowed"),
+            (
+                "proxy.test",
+                "",
+                "tcp://10.0.0.6:3128",
+                3,
+                "`--dns proxy.test=ADDRESS`",
+            ),
+            (
+                "proxy.test",
+                "",
+                "tcp://127.0.0.1:3128",
+                3,
+                "no guest reaches the egress proxy",
+            ),
+            ("proxy.test", "", "tcp://10.0.0.6:3129", 0, through),
+        ] {
+            let run = Outport::command("explain")
+                .manifest(manifest)
+                .option(format!("--egress-proxy=http://{proxy}:3128"));
+            let run = match dns {
+                "" => run,
+                dns => run.option(format!("--dns={dns}")),
+            };
+            let explained = run.option(destination).finish().expect_code(code);
+            let said = explained.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(said.contains(part), "{proxy} {dns} {destination}: {explained}");
+            assert!(!explained.stderr.contains("is not used"), "{explained}");
+        }
+    });
+}
+
+// proves: PX-5
+#[test]
+fn it_is_said_that_it_was_the_proxy_also_where_nobody_keeps_a_log() {
+    let status = |status| format!("HTTP/1.1 {status} X\r\n\r\n").into_bytes();
+    for (scheme, says, part) in [
+        ("http", status(302), "it answers with status 302"),
+        ("http", status(404), "it answers with status 404"),
+        ("http", status(408), "it answers with status 408"),
+        ("http", status(403), "it answers with status 403"),
+        (
+            "socks5",
+            b"\x05\x01\x00\x01\0\0\0\0\0\0".to_vec(),
+            "it answers `general failure` (1)",
+        ),
+    ] {
+        let proxy = EgressProxy::start(Manner::Says(says));
+        for guest in ["script-guest", "script-guest-p3"] {
+            let run = Outport::command("run")
+                .option(format!("--egress-proxy={}", proxy.url(scheme)))
+                .allow("*://192.0.2.3:*")
+                .option(guest::path(guest))
+                .args(["http GET http://192.0.2.3/"]);
+            let finished = run.finish();
+            let said = format!("it is allowed, but the egress proxy gives no connection: {part}");
+            assert!(finished.stderr.contains(&said), "{finished}");
+        }
+    }
+}
+
+#[test]
+fn of_an_entry_for_udp_it_is_not_said_that_another_permits_it() {
+    let manifest = "spin_manifest_version = 2\napplication.name = \"a\"\n\n[[trigger.command]]\ncomponent = \"c\"\n\n\
+                    [component.c]\nsource = \"GUESTS/script-guest.wasm\"\n\
+                    allowed_outbound_hosts = [\"*://*:*\", \"udp://192.0.2.1:53\"]\n";
+    let checked = Outport::command("check")
+        .manifest(manifest)
+        .option("--egress-proxy=http://192.0.2.9:3128")
+        .option("--allow-udp")
+        .finish();
+    let said = checked.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("`udp://192.0.2.1:53` permits nothing"), "{checked}");
+    assert!(
+        said.contains("`udp://192.0.2.1:53` adds nothing: `*://*:*` covers all of it"),
+        "{checked}"
+    );
+    assert!(
+        !said.contains("permits all of it") && !said.contains("permits it here"),
+        "{checked}"
+    );
 }

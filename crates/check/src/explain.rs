@@ -16,7 +16,7 @@
 //! would be (DL-5). `localhost` and the names under it have their own two addresses, whatever is assumed.
 //!
 //! Where none were assumed and a list speaks of addresses, the answer decides: the verdict is [`Verdict::Depends`], and
-//! [`Undecided`] says on what. What refuses is told by every layer that does, each with its remedy (RSN-5).
+//! [`Undecided`] says on what. The same where the destination may be an egress proxy of whose name nothing is assumed. What refuses is told by every layer that does, each with its remedy (RSN-5).
 
 mod assumption;
 mod difference;
@@ -29,7 +29,9 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use outport_manifest::{RuntimeConfig, StateDir, Stores};
-use outport_policy::{Attempt, Denial, Label, Layer, LayerAnswer, Location, Policy, Remedy, Transport, text};
+use outport_policy::{
+    Attempt, Denial, Label, Layer, LayerAnswer, Location, Name, Policy, Remedy, Transport, text,
+};
 use serde::Serialize;
 
 pub use self::assumption::{Assumption, AssumptionError};
@@ -179,6 +181,24 @@ impl Explanation {
     /// Notes the way that the connection takes, where it may come about.
     pub fn through(mut self, via: Option<String>) -> Self {
         self.via = via.filter(|_| self.verdict != Verdict::Denied);
+        self
+    }
+
+    /// Notes that the destination may be the egress proxy `shown`, of whose name nothing is assumed.
+    pub fn unless_at_proxy(mut self, proxy: Option<(&Name, String)>) -> Self {
+        let Some((name, shown)) = proxy.filter(|_| self.verdict == Verdict::Allowed) else {
+            return self;
+        };
+        self.verdict = Verdict::Depends;
+        self.undecided = Some(Undecided {
+            name: name.to_string(),
+            ..Undecided::default()
+        });
+        let may_be = format!("no guest reaches the egress proxy {shown}, and this may be it");
+        self.note = Some(match self.note {
+            Some(note) => format!("{note}; {may_be}"),
+            None => may_be,
+        });
         self
     }
 

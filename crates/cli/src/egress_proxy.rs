@@ -155,9 +155,11 @@ impl Reading {
         self.remarks.push(diagnostic.coded(Code::Input));
     }
 
-    /// Notes that the value of an option or a variable is none. It is quoted where it cannot have a password.
+    /// Notes that the value of an option or a variable is none. It is quoted where it cannot have a password, which may stand
+    /// behind a colon also where the `@` was forgotten.
     fn refuse(&mut self, value: &str, error: &dyn std::error::Error, location: Location) {
-        let what = if value.contains('@') {
+        let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
+        let what = if rest.contains(['@', ':']) {
             "this".to_owned()
         } else {
             format!("`{}`", text::quote(value))
@@ -436,5 +438,23 @@ mod tests {
             inline.contains("--egress-proxy-credentials") && !inline.contains("geheim"),
             "{inline}"
         );
+        for forgotten in [
+            "u:geheim",
+            "http://u:geheim",
+            "socks5://u:geheim/",
+            "//u:geheim",
+            "http:geheim",
+        ] {
+            let option = shown(&read(forgotten, None, &[]));
+            let variable = shown(&read("env", None, &[("HTTP_PROXY", forgotten)]));
+            for wrong in [option, variable] {
+                assert!(
+                    wrong.starts_with("error: this is not") && !wrong.contains("geheim"),
+                    "{wrong}"
+                );
+            }
+        }
+        let plain = shown(&read("proxy.example", None, &[]));
+        assert!(plain.starts_with("error: `proxy.example` is not"), "{plain}");
     }
 }

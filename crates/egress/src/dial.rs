@@ -46,7 +46,7 @@ pub use self::pool::{Pool, Pooled};
 use self::race::{Dialed, first_to_connect};
 pub(crate) use self::socket::Stream;
 pub(crate) use self::target::{DialTarget, NotUsed, UsePermit};
-pub(crate) use self::use_slot::UseSlot;
+pub(crate) use self::use_slot::{Said, UseSlot};
 pub(crate) use self::user::{Paced, User};
 use crate::dns::{Answer, Extent};
 use crate::enforcer::Enforcer;

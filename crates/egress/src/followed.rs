@@ -44,8 +44,6 @@ pub(crate) struct Followed {
     cause: OnceLock<(EndedBy, Option<String>)>,
     /// The peer said that it will end it.
     peer_ends: AtomicBool,
-    /// The words for why there is no connection, where there are better ones than those of its error.
-    said: OnceLock<String>,
     /// The proxy that the connection goes through.
     proxy: OnceLock<Arc<ProxyServer>>,
     sent: AtomicU64,
@@ -124,7 +122,6 @@ impl Followed {
             state: AtomicU8::new(WAITING),
             cause: OnceLock::new(),
             peer_ends: AtomicBool::new(false),
-            said: OnceLock::new(),
             proxy: OnceLock::new(),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -209,11 +206,6 @@ impl Followed {
         } else {
             EndedBy::Guest
         });
-    }
-
-    /// Notes the words for why there is no connection for it.
-    pub(crate) fn note_said(&self, said: String) {
-        let _ = self.said.set(said);
     }
 
     /// Notes the error that ends it.
@@ -387,7 +379,7 @@ pub(crate) fn failed_saying(
         if followed.destination.is_some() {
             return followed.record(Stage::Failed, |outcome| {
                 outcome.error = Some(code.to_owned());
-                outcome.said = said.clone().or_else(|| followed.said.get().cloned());
+                outcome.said = said.clone();
                 outcome.name = name();
             });
         }

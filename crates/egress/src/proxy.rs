@@ -122,6 +122,28 @@ impl EgressProxies {
         rule
     }
 
+    /// The same where names have the addresses that `assumed` says, with those of `tried` that lead to a proxy by leading to
+    /// this machine.
+    pub fn rule_assuming(&self, assumed: impl Fn(&Name) -> Vec<Address>, tried: &[Endpoint]) -> EgressProxy {
+        let mut rule = self.rule();
+        for server in self.servers() {
+            let Host::Name(name) = server.host() else { continue };
+            for address in assumed(name) {
+                let endpoint = Endpoint::new(address, server.port());
+                rule.learn(endpoint);
+                if Leads::of(endpoint.into()) == Leads::Here {
+                    rule.is_local(server.port());
+                }
+            }
+        }
+        let tried = tried.iter().copied();
+        let here = |endpoint: &Endpoint| Leads::of_readings((*endpoint).into()) != Leads::Elsewhere;
+        let local = rule.local_ports().to_vec();
+        let own = tried.filter(|endpoint| local.contains(&endpoint.port) && here(endpoint));
+        own.for_each(|endpoint| rule.learn(endpoint));
+        rule
+    }
+
     /// The proxy for a destination, if it is not gone to directly: `scheme` is that of a request, or of another interface of
     /// the host, `host` what was asked for, and `address` what was judged, as far as it is known.
     pub fn server_for(

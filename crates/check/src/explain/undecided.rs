@@ -7,8 +7,8 @@
 //!   which an answer may hold an address, if they are resolved (DL-5).
 //! - **Permitted answers**: the networks and addresses that an entry names, where the name alone is not permitted.
 //!
-//! Not among them: addresses of this machine and link, which are refused to every name, and aliases of denied names
-//! (DL-4).
+//! Not among them: addresses of this machine and link, which are refused to every name, those of an egress proxy, and
+//! aliases of denied names (DL-4).
 
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -2,11 +2,12 @@
 //!
 //! Nothing runs and nothing is resolved: addresses of names are assumed as `--dns` says. Exit status 1 means that the
 //! destination is denied, or with `--diff` that the app reaches more than before; 3 that it depends on what its name
-//! resolves to. Of several destinations a denied one counts first.
+//! resolves to, or the name of the egress proxy. Of several destinations a denied one counts first.
 
 use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::io::{self, Write};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use outport_check::explain::{
     Assumption, EffectivePolicy, Explanation, Question, QuestionError, Verdict, explain as explain_one,
 };
 use outport_check::{Diagnostic, policies};
+use outport_egress::EgressProxies;
 use outport_manifest::{ComponentId, ResolvedApp};
-use outport_policy::{Host, Name, Operator, Policy, text};
+use outport_policy::{Address, EgressProxy, Endpoint, Host, Name, Operator, Policy, text};
 
 use crate::app_options::AppOptions;
 use crate::failure::Failure;
@@ -80,7 +82,8 @@ pub(super) fn explain(options: &Options, terminal: Terminal) -> Result<i32, Fail
     let settings = options.operator.read(&mut files)?;
     let app = options.app.clone().pulled(&options.operator.loading, terminal)?;
     let app = app.read_to_judge(&mut files)?;
-    let Asking { policies, parts } = options.policies(&app, &Arc::new(settings.operator.clone()))?;
+    let Asking { policies, parts } =
+        options.policies(&app, &Arc::new(options.operator_to_judge(&settings)))?;
     let questions = options.questions()?;
     let (text, status) = match (questions.as_slice(), &options.diff) {
         ([], Some(old)) => options.difference(&EffectivePolicy::of(&policies, &settings.operator), old)?,
@@ -202,7 +205,12 @@ impl Options {
     /// A name that is misspelled in `--dns` would leave the verdict as it is without it.
     fn warn_of_unused_assumptions(&self, operator: &Operator, files: &Files) {
         let denied = operator.deny.exact_names();
-        let asked = |name: &Name| self.asked().any(|question| question.name() == Some(name));
+        let proxies = operator.egress_proxy.iter().flat_map(EgressProxy::named);
+        let proxies: HashSet<&Host> = proxies.map(|(host, _)| host).collect();
+        let asked = |name: &Name| {
+            let is_proxy = !self.destinations.is_empty() && proxies.contains(&Host::Name(name.clone()));
+            is_proxy || self.asked().any(|question| question.name() == Some(name))
+        };
         let mut told = HashSet::new();
         for Assumption { name, .. } in &self.dns {
             let is_denied = !self.destinations.is_empty() && denied.contains(name);
@@ -249,6 +257,7 @@ impl Options {
         let explanations = questions.iter().map(|question| {
             explain_one(policy, question, &self.dns, settings.denied_names())
                 .where_defined(question, settings.config.as_ref())
+                .unless_at_proxy(self.proxy_at(question, settings))
                 .through(self.way_to(question, settings))
         });
         let explanations: Vec<Explanation> = explanations.collect();
@@ -265,6 +274,59 @@ impl Options {
             0
         };
         Ok((texts.join(gap), status))
+    }
+
+    /// The operator's side with what is known of the proxies: the assumed addresses of their names, and those of the
+    /// destinations that are this machine's.
+    fn operator_to_judge(&self, settings: &OperatorSettings) -> Operator {
+        let mut operator = settings.operator.clone();
+        if let Some(proxies) = &settings.egress_proxies {
+            let tried: Vec<_> = self
+                .asked()
+                .flat_map(|question| self.endpoints_of(question))
+                .collect();
+            operator.egress_proxy = Some(proxies.rule_assuming(|name| self.assumed(name), &tried));
+        }
+        operator
+    }
+
+    /// The proxy that a destination may be, since no address of its name is assumed; with its name.
+    fn proxy_at<'s>(
+        &self,
+        question: &Question,
+        settings: &'s OperatorSettings,
+    ) -> Option<(&'s Name, String)> {
+        let endpoints = self.endpoints_of(question);
+        let mut proxies = settings.egress_proxies.iter().flat_map(EgressProxies::servers);
+        proxies.find_map(|server| match server.host() {
+            Host::Name(name) if !name.is_localhost() && self.assumed(name).is_empty() => endpoints
+                .iter()
+                .any(|endpoint| endpoint.port == server.port())
+                .then(|| (name, server.to_string())),
+            _ => None,
+        })
+    }
+
+    /// The addresses that a question leads to, as far as they are known.
+    fn endpoints_of(&self, question: &Question) -> Vec<Endpoint> {
+        let (host, port) = match question {
+            Question::Socket { host, port, .. } | Question::Request { host, port, .. } => (host, *port),
+            Question::Open { .. } | Question::Lookup { .. } => return Vec::new(),
+        };
+        let addresses = match host {
+            Host::Address(address) => vec![*address],
+            Host::Name(name) if name.is_localhost() => vec![Ipv4Addr::LOCALHOST.into()],
+            Host::Name(name) => self.assumed(name),
+        };
+        let endpoints = addresses.into_iter();
+        endpoints.map(|address| Endpoint::new(address, port)).collect()
+    }
+
+    /// The addresses that a name is assumed to have.
+    fn assumed(&self, name: &Name) -> Vec<Address> {
+        let own = self.dns.iter().filter(|assumption| assumption.name == *name);
+        own.flat_map(|assumption| assumption.addresses.iter().copied())
+            .collect()
     }
 
     /// The way that a connection takes, where the operator has a proxy and the question is about one.

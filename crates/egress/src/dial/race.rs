@@ -117,11 +117,15 @@ async fn dial(
         None => connecting.await,
     };
     match connected {
-        Ok(socket) => Ok(Dialed {
-            socket,
-            target,
-            followed,
-        }),
+        Ok(socket) => {
+            // What another address failed of says nothing of what comes now.
+            slot.note_said(None);
+            Ok(Dialed {
+                socket,
+                target,
+                followed,
+            })
+        }
         Err(error) => {
             let error = DialError::Connect(error);
             slot.note_said(error.said_of_proxy());

@@ -1,11 +1,10 @@
 //! The slot of one use of a connection among what its instance may have open.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use outport_policy::Usage;
 
 use crate::enforcer::Enforcer;
-use crate::followed::Followed;
 use crate::trace::Trace;
 
 /// One use of a connection by an instance, from before there is a connection: of outgoing HTTP an exchange, to the end of
@@ -13,8 +12,19 @@ use crate::trace::Trace;
 pub(crate) struct UseSlot {
     enforcer: Arc<Enforcer>,
     trace: Trace,
-    /// Who is told why there is no connection. Weak: what it follows ends when its holder lets go.
-    request: Weak<Followed>,
+    said: Said,
+}
+
+/// The words for why there is no connection, where there are better ones than what its error says to everybody: those for
+/// the address that failed last. Cheap to clone, and shared then.
+#[derive(Clone, Default)]
+pub(crate) struct Said(Arc<Mutex<Option<String>>>);
+
+impl Said {
+    /// The words, if there are any.
+    pub(crate) fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl UseSlot {
@@ -29,21 +39,19 @@ impl UseSlot {
         Self {
             enforcer: enforcer.clone(),
             trace,
-            request: Weak::new(),
+            said: Said::default(),
         }
     }
 
-    /// The same for a use by a request.
-    pub(crate) fn of_request(mut self, request: Option<&Arc<Followed>>) -> Self {
-        self.request = request.map(Arc::downgrade).unwrap_or_default();
+    /// The same for a use of which somebody else tells why there is no connection.
+    pub(crate) fn saying(mut self, said: Said) -> Self {
+        self.said = said;
         self
     }
 
-    /// Notes better words for why there is no connection than what its error says to everybody.
+    /// Notes the words for why an address was not connected to.
     pub(super) fn note_said(&self, said: Option<String>) {
-        if let (Some(request), Some(said)) = (self.request.upgrade(), said) {
-            request.note_said(said);
-        }
+        *self.said.0.lock().unwrap_or_else(PoisonError::into_inner) = said;
     }
 
     /// The point of a trace that the use is.

@@ -20,7 +20,7 @@ use super::followed_body;
 use super::outgoing::Outgoing;
 use super::own_body::OwnBody;
 use crate::audit::code_of;
-use crate::dial::{Destination, NotUsed, UseSlot};
+use crate::dial::{Destination, NotUsed, Said, UseSlot};
 use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
 use crate::spans;
@@ -48,17 +48,19 @@ pub(super) async fn send(
         context.put_into(authorized.headers_mut());
     }
     let followed = Followed::begin_traced(enforcer, authorized.decision(), &attempt, trace.clone());
+    let said = Said::default();
     let sent = match authorized.goes(followed.as_ref()) {
         Goes::Inside(internal) => outgoing.call_internal(internal, enforcer.depth()).await,
         Goes::Out(authorized) => {
-            let slot = UseSlot::count_at(enforcer, trace).of_request(followed.as_ref());
+            let slot = UseSlot::count_at(enforcer, trace).saying(said.clone());
             send_out(enforcer, outgoing, authorized, options, (slot, followed.as_ref())).await
         }
     };
     match sent {
         Ok(response) => Ok(followed_body::of_response(response, followed.as_ref())),
         Err(error) => {
-            followed::failed(enforcer, followed.as_ref(), &attempt, &code_of(&error));
+            let told = (&*code_of(&error), said.take());
+            followed::failed_saying(enforcer, followed.as_ref(), &attempt, told);
             Err(error)
         }
     }

@@ -47,7 +47,10 @@ impl ProxiesInForce {
         let Some(rule) = &operator.egress_proxy else {
             return false;
         };
-        if !rule.has_port(endpoint.port) || rule.is_at(endpoint) || leads(remote) == Leads::Elsewhere {
+        if !rule.has_port(endpoint.port)
+            || rule.is_at(endpoint)
+            || Leads::of_readings(remote) == Leads::Elsewhere
+        {
             return false;
         }
         if rule.local_ports().contains(&endpoint.port) {
@@ -116,14 +119,6 @@ impl ProxiesInForce {
     fn seen(&self) -> std::sync::MutexGuard<'_, HashMap<Name, Vec<Address>>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Where an address leads to by any of its readings: what embeds an address may come to that one.
-fn leads(remote: SocketAddr) -> Leads {
-    let endpoint = Endpoint::from(remote);
-    let embedded = endpoint.address.readings().skip(1);
-    let embedded = embedded.map(|address| Leads::of(Endpoint::new(address, endpoint.port).into()));
-    embedded.fold(Leads::of(remote), Leads::max)
 }
 
 /// Puts what is new into the policy in force.

@@ -15,6 +15,7 @@
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
+use outport_policy::Endpoint;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
@@ -33,6 +34,14 @@ impl Leads {
             return Self::Here;
         }
         route(remote).unwrap_or_else(Self::of_error)
+    }
+
+    /// The same by any of its readings: what embeds an address may come to that one.
+    pub(super) fn of_readings(remote: SocketAddr) -> Self {
+        let Endpoint { address, port } = Endpoint::from(remote);
+        let embedded = address.readings().skip(1);
+        let embedded = embedded.map(|address| Self::of(Endpoint::new(address, port).into()));
+        embedded.fold(Self::of(remote), Self::max)
     }
 
     fn of_error(errno: Errno) -> Self {
