@@ -194,7 +194,10 @@ fn a_socket_that_cannot_be_served_is_an_error_and_nothing_is_served_instead() {
     let elsewhere = app()
         .variable("SPIN_HTTP_LISTEN_ADDR", "0.0.0.0:80")
         .inheriting(&listener);
-    refused(elsewhere, "and 0.0.0.0:80 is asked for\n --> SPIN_HTTP_LISTEN_ADDR\n");
+    refused(
+        elsewhere,
+        "and 0.0.0.0:80 is asked for\n --> SPIN_HTTP_LISTEN_ADDR\n",
+    );
     let upgrade = app().option("--upgrade-socket=upgrade").inheriting(&listener);
     refused(upgrade, "`--upgrade-socket` would take them from another");
     let once = Outport::command("up")

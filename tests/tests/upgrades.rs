@@ -89,7 +89,7 @@ fn under_load_no_request_fails_in_ten_upgrades() {
             .option(format!("--workers={workers}"))
             .start();
         assert_eq!(next.address(), address);
-        next.wait_for_error_text("Took over from process");
+        next.wait_for_error_text(&format!("Took over from process {}\n", serving.id()));
         replaced.push(std::mem::replace(&mut serving, next));
     }
     let load = load.stop();

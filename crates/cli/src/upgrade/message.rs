@@ -27,8 +27,9 @@ pub(super) const UPGRADE: &str = "upgrade";
 /// The one that starts serves.
 pub(super) const READY: &str = "ready";
 
-/// The one that ran accepts nobody any more.
-pub(super) const STOPPED: &str = "stopped";
+/// The one that ran accepts nobody any more; its number follows. The kernel knows the socket's by who opened it, which from
+/// the third process on is another.
+pub(super) const STOPPED: &str = "stopped ";
 
 /// Nothing is handed over, for the reason that follows.
 pub(super) const REFUSED: &str = "refused ";

@@ -217,7 +217,7 @@ fn hand_over(take: oneshot::Sender<TakenOver>, process: u32, peer: &OwnedFd) {
     // The process stops by itself where nobody waits for it any more.
     let _ = take.send(TakenOver { process, stopped });
     let _ = has_stopped.recv_timeout(STOP_TIME);
-    let _ = message::send(peer, STOPPED, &[]);
+    let _ = message::send(peer, &format!("{STOPPED}{}", std::process::id()), &[]);
 }
 
 /// Who is refused may have left.

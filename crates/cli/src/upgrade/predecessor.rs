@@ -102,8 +102,13 @@ impl Predecessor {
             .and_then(|()| message::send(&self.conversation, READY, &[]))
             .and_then(|()| message::receive_word(&self.conversation));
         let wrong = match told {
-            Ok(word) if word == STOPPED => return self.process,
-            Ok(_) => "it says something else".to_owned(),
+            Ok(word) => {
+                let number = word.strip_prefix(STOPPED);
+                match number.and_then(|number| number.parse().ok()) {
+                    Some(process) => return process,
+                    None => "it says something else".to_owned(),
+                }
+            }
             Err(error) => error.to_string(),
         };
         let warning = format!(
