@@ -24,9 +24,10 @@ pub(super) fn findings(
                 .map(|entry| format!("`{}`", text::excerpt(entry.text())))
                 .collect();
             // Where all of it is kept out nobody permits it.
-            let (one_does, several_do) = match blocked.contains(&one.number) {
-                true => ("covers", "together cover"),
-                false => ("permits", "together permit"),
+            let (one_does, several_do) = if blocked.contains(&one.number) {
+                ("covers", "together cover")
+            } else {
+                ("permits", "together permit")
             };
             let verb = if by.len() == 1 { one_does } else { several_do };
             let (entry, by) = (text::excerpt(one.entry.text()), by.join(", "));
