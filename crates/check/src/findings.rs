@@ -76,7 +76,9 @@ pub fn warnings_at_start(
 fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Diagnostic> {
     let mut redundant = redundant(subject.entries);
     let mut needless: HashSet<usize> = redundant.iter().map(|one| one.number).collect();
-    let mut findings = overlap::findings(subject.entries, kept_out, &mut needless);
+    let mut blocked = HashSet::new();
+    let mut findings = overlap::findings(subject.entries, kept_out, &needless, &mut blocked);
+    needless.extend(&blocked);
     let was_made = |entry: &Entry| subject.converted.contains(entry.location());
     redundant.retain(|one| !was_made(one.entry));
     let made = (0..).zip(subject.entries).filter(|(_, entry)| was_made(entry));
@@ -84,7 +86,12 @@ fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Diagnostic> 
         .map(|(number, _)| number)
         .chain(needless.iter().copied())
         .collect();
-    findings.extend(list::findings(subject.entries, &redundant, &not_as_written));
+    findings.extend(list::findings(
+        subject.entries,
+        &redundant,
+        &blocked,
+        &not_as_written,
+    ));
     findings.extend(protocols::findings(subject, &needless));
     needless.extend(protocols::without_effect(subject));
     findings.extend(breadth::findings(subject.entries, &needless));

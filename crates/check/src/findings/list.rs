@@ -12,6 +12,7 @@ use crate::diagnostic::{Diagnostic, Fix, span_of};
 pub(super) fn findings(
     entries: &[Entry],
     redundant: &[Redundant<'_>],
+    blocked: &HashSet<usize>,
     not_as_written: &HashSet<usize>,
 ) -> Vec<Diagnostic> {
     let mut findings: Vec<Diagnostic> = redundant
@@ -22,11 +23,13 @@ pub(super) fn findings(
                 .iter()
                 .map(|entry| format!("`{}`", text::excerpt(entry.text())))
                 .collect();
-            let verb = if by.len() == 1 {
-                "permits"
+            // Where all of it is kept out nobody permits it.
+            let (one_does, several_do) = if blocked.contains(&one.number) {
+                ("covers", "together cover")
             } else {
-                "together permit"
+                ("permits", "together permit")
             };
+            let verb = if by.len() == 1 { one_does } else { several_do };
             let (entry, by) = (text::excerpt(one.entry.text()), by.join(", "));
             let location = one.entry.location().clone();
             let for_now = one.entry.is_filled_in() || one.covered_by.iter().any(|entry| entry.is_filled_in());
@@ -46,7 +49,7 @@ pub(super) fn findings(
             let finding = one.covered_by.iter().fold(finding, |finding, entry| {
                 finding.related_to(
                     entry.location().clone(),
-                    format!("`{}` permits it here", text::excerpt(entry.text())),
+                    format!("`{}` {one_does} it here", text::excerpt(entry.text())),
                 )
             });
             if one.covered_by.iter().any(|entry| entry.is_concealed()) {

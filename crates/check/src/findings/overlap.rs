@@ -19,18 +19,20 @@ use crate::wording;
 /// Cuts that are told one by one; more are only mentioned.
 const MOST_CUTS: usize = 4;
 
-/// Adds the numbers of the entries that permit nothing to those of the `needless` ones. Of these no more is told.
+/// Puts the numbers of the entries that permit nothing into `blocked`. Of these and the `needless` ones no more is told.
 pub(super) fn findings(
     entries: &[Entry],
     kept_out: &KeptOut<'_>,
-    needless: &mut HashSet<usize>,
+    needless: &HashSet<usize>,
+    blocked: &mut HashSet<usize>,
 ) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     for (number, entry) in entries.iter().enumerate() {
         let left = kept_out.left(entry);
         if left == Left::Nothing {
-            findings.push(blocked(entry, kept_out));
-            needless.insert(number);
+            findings.push(permits_nothing(entry, kept_out));
+            blocked.insert(number);
+            continue;
         }
         if needless.contains(&number) {
             continue;
@@ -43,7 +45,7 @@ pub(super) fn findings(
     findings
 }
 
-fn blocked(entry: &Entry, kept_out: &KeptOut<'_>) -> Diagnostic {
+fn permits_nothing(entry: &Entry, kept_out: &KeptOut<'_>) -> Diagnostic {
     let cuts: Vec<Cut<'_>> = kept_out
         .direct_cuts(entry)
         .filter(|cut| speaks_of(cut, entry))

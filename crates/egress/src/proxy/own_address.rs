@@ -62,7 +62,11 @@ fn can_be_bound(remote: SocketAddr) -> bool {
     }
 }
 
-/// The route, as a connected socket shows it.
+/// The route, as a connected socket shows it. The socket is one for datagrams, which is gone before anything could be sent.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "for datagrams it sends nothing: it has the kernel say its route"
+)]
 fn route(remote: SocketAddr) -> Result<Leads, Errno> {
     let family = match remote {
         SocketAddr::V4(_) => AddressFamily::INET,
