@@ -204,13 +204,10 @@ impl Watch {
         }
     }
 
-    /// The same as [`load`](Self::load), after which this thread goes on whatever happened: the list can still be corrected.
+    /// The same as [`load`](Self::load), after which this thread goes on whatever happened.
     fn load_surely(&mut self) {
-        let seen: Vec<_> = self
-            .watched
-            .iter()
-            .map(|watched| read_plain(&watched.path).ok())
-            .collect();
+        let seen = self.watched.iter();
+        let seen: Vec<_> = seen.map(|watched| read_plain(&watched.path).ok()).collect();
         let (terminal, refused) = (self.terminal, self.counts.refused.clone());
         if surely(STAYS, terminal, || self.load()).is_none() {
             refused.increment(1);

@@ -10,7 +10,8 @@ use std::ops::Range;
 /// The values behind each `key =` of `text`, without their quotes. One that is never closed ends with its line, or
 /// if it has three quotes, with the text.
 pub(crate) fn values_of(key: &str, text: &str) -> impl Iterator<Item = Range<usize>> {
-    text.match_indices(key).filter_map(|(at, key)| {
+    let mut covered = 0;
+    text.match_indices(key).filter_map(move |(at, key)| {
         let is_part_of_a_word = text[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-'));
         if is_part_of_a_word {
             return None;
@@ -20,16 +21,15 @@ pub(crate) fn values_of(key: &str, text: &str) -> impl Iterator<Item = Range<usi
             .trim_start_matches(BLANK)
             .strip_prefix('=')?
             .trim_start_matches(BLANK);
-        let (quotes, length) = extent(value);
-        let start = text.len() - value.len() + quotes;
-        Some(start..start + length)
+        value_in(text, value, &mut covered)
     })
 }
 
 /// Where the values stand of keys that sound like those of a secret, however they are misspelt: nothing is known of a key
 /// with a mistake in it.
 pub(crate) fn values_of_secrets(text: &str) -> impl Iterator<Item = Range<usize>> {
-    text.match_indices('=').filter_map(|(at, _)| {
+    let mut covered = 0;
+    text.match_indices('=').filter_map(move |(at, _)| {
         let before = text[..at].trim_end_matches(|c| BLANK.contains(&c) || matches!(c, '"' | '\''));
         let is_of_a_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
         let key = &before[before.trim_end_matches(is_of_a_word).len()..];
@@ -38,19 +38,36 @@ pub(crate) fn values_of_secrets(text: &str) -> impl Iterator<Item = Range<usize>
             return None;
         }
         let value = text[at + 1..].trim_start_matches(BLANK);
-        let (quotes, length) = extent(value);
-        let start = text.len() - value.len() + quotes;
-        Some(start..start + length)
+        value_in(text, value, &mut covered)
     })
+}
+
+/// The place of a value that begins the rest of `text`. One without quotes that is a part of another such one, up to
+/// `covered`, is found already: a file may be nothing but such parts, each as long as all that follow.
+fn value_in(text: &str, value: &str, covered: &mut usize) -> Option<Range<usize>> {
+    let start = text.len() - value.len();
+    let is_quoted = value.starts_with(['"', '\'']);
+    if !is_quoted && start < *covered {
+        return None;
+    }
+    let (quotes, length) = extent(value);
+    let start = start + quotes;
+    if !is_quoted {
+        *covered = start + length;
+    }
+    Some(start..start + length)
 }
 
 /// Where the strings stand that are URLs, whatever their keys are called: a misspelt one says nothing of what is behind it.
 pub(crate) fn values_with_urls(text: &str) -> impl Iterator<Item = Range<usize>> {
     text.match_indices('=').filter_map(|(at, _)| {
         let value = text[at + 1..].trim_start_matches(BLANK);
+        if !value.starts_with(['"', '\'']) {
+            return None;
+        }
         let (quotes, length) = extent(value);
         let start = text.len() - value.len() + quotes;
-        let is_url = quotes > 0 && text[start..start + length].contains("://");
+        let is_url = text[start..start + length].contains("://");
         is_url.then_some(start..start + length)
     })
 }
@@ -65,18 +82,17 @@ fn extent(value: &str) -> (usize, usize) {
             return (quotes.len(), inside.find(quotes).unwrap_or(inside.len()));
         }
     }
-    let line = value.split('\n').next().unwrap_or_default();
-    match line.chars().next() {
-        Some(quote @ ('"' | '\'')) => (1, closed_by(quote, &line[1..])),
-        _ => (0, line.find([',', '}', '#']).unwrap_or(line.len())),
+    match value.chars().next() {
+        Some(quote @ ('"' | '\'')) => (1, closed_by(quote, &value[1..])),
+        _ => (0, value.find([',', '}', '#', '\n']).unwrap_or(value.len())),
     }
 }
 
-/// The bytes before the quote that closes a string, or all of them where none does.
+/// The bytes before the quote that closes a string, or those of the line where none does.
 fn closed_by(quote: char, inside: &str) -> usize {
     let mut escaped = false;
     let end = inside.char_indices().find(|(_, c)| {
-        let closes = *c == quote && !escaped;
+        let closes = *c == '\n' || (*c == quote && !escaped);
         escaped = *c == '\\' && quote == '"' && !escaped;
         closes
     });
@@ -130,6 +146,25 @@ mod tests {
             values_of_secrets("path = \"token\"\nurl = \"http://tok\"").count(),
             0
         );
+    }
+
+    #[test]
+    fn a_text_of_nothing_but_keys_is_looked_through_once() {
+        let began = std::time::Instant::now();
+        for part in [
+            "token=",
+            "token= ",
+            "url=",
+            "=",
+            "=\"",
+            "token='\"",
+            "token=\"\"\"",
+        ] {
+            let text = part.repeat(200_000);
+            let found = values_of_secrets(&text).count() + values_of("url", &text).count();
+            assert!(found + values_with_urls(&text).count() <= 200_000, "{part}");
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(20));
     }
 
     #[test]
