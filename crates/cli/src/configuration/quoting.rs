@@ -103,7 +103,10 @@ pub(super) fn conceal_all_but(mut quotable: Vec<Span>, source: &SourceFile, file
     let text = source.text();
     quotable.sort_by_key(|part| part.start);
     let mut at = 0;
-    for part in quotable.into_iter().chain([text.len()..text.len()]) {
+    for part in quotable
+        .into_iter()
+        .chain(std::iter::once(text.len()..text.len()))
+    {
         let (start, end) = (
             text.floor_char_boundary(at),
             text.ceil_char_boundary(part.start.min(text.len())),

@@ -94,7 +94,7 @@ impl CertificateWatch {
         let terminal = self.terminal;
         if surely(STAY, terminal, || load(self)).is_none() {
             self.refused.increment(1);
-            self.steadiness.was_told();
+            self.steadiness.was_given_up();
         }
     }
 
@@ -220,6 +220,11 @@ impl Steadiness {
     /// What is wrong with this is being told.
     fn was_told(&mut self, read: Result<Contents, Vec<Diagnostic>>) {
         self.told = Some(Found::of(&read));
+    }
+
+    /// It was told that nobody knows what they say.
+    fn was_given_up(&mut self) {
+        self.told = Some(Found::Unreadable(Vec::new()));
     }
 
     fn look(&mut self, read: Result<Contents, Vec<Diagnostic>>) -> Seen {
