@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -166,6 +166,23 @@ fn the_policy_is_that_of_explain_and_follows_a_reload() {
         "{metrics}"
     );
     assert_eq!(get(admin, "/policy").body, explained(&after));
+}
+
+#[test]
+fn an_address_in_use_is_no_mistake_in_a_file_and_has_its_place() {
+    let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    let refused = Outport::serve(guest::path("hello"))
+        .variable("OUTPORT_ADMIN_LISTEN", &address)
+        .finish()
+        .expect_code(1);
+    for part in [
+        address.as_str(),
+        "choose another address",
+        "said by `OUTPORT_ADMIN_LISTEN`",
+    ] {
+        assert!(refused.stderr.contains(part), "no `{part}`\n{refused}");
+    }
 }
 
 #[test]

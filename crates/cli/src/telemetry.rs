@@ -34,6 +34,7 @@ use outport_telemetry::registry::Registry;
 
 use crate::access_log::{AccessLogOptions, AccessLogOutput};
 use crate::audit_output::AuditOutput;
+use crate::configuration::blame::not_listened_at;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::otlp;
@@ -169,8 +170,8 @@ impl TelemetryOptions {
 
 fn bind_admin(address: SocketAddr) -> Result<AdminListener, Failure> {
     AdminListener::bind(address).map_err(|error| {
-        let advice = "choose another address with `--admin-listen`; port 0 takes a free one";
-        Failure::unusable(Diagnostic::error(error.to_string()).helped_by(advice))
+        let error = format!("{error}; choose another address with `--admin-listen`: port 0 takes a free one");
+        not_listened_at("admin-listen", &error).into()
     })
 }
 

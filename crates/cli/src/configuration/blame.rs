@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use anyhow::anyhow;
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue};
 use outport_check::Diagnostic;
@@ -69,6 +70,16 @@ pub(super) fn in_one_line(error: &clap::Error) -> String {
         .split_whitespace()
         .collect();
     words.join(" ")
+}
+
+/// The error of listening at the address of an option, without dashes, with the place of that where nobody typed it: the
+/// machine does not play along, and a file may be right all the same.
+pub(crate) fn not_listened_at(option: &str, error: &str) -> anyhow::Error {
+    match Given::of_the_process().location(option) {
+        Location::Environment { variable } => anyhow!("{error} (the address is said by `{variable}`)"),
+        place @ Location::File { .. } => anyhow!("{error} (the address is said by {place})"),
+        Location::Option { .. } | Location::Code => anyhow!("{error}"),
+    }
 }
 
 /// The failure with the places of what it tells of options.

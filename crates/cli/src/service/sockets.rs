@@ -10,14 +10,13 @@
 
 use std::net::TcpListener;
 
-use anyhow::anyhow;
 use outport_check::Diagnostic;
-use outport_policy::{Location, text};
+use outport_policy::text;
 use outport_runtime::guest_env::Directory;
 use outport_runtime::http::Listeners;
 
 use super::{DEFAULT, Place, ServiceOptions};
-use crate::configuration::Given;
+use crate::configuration::blame::not_listened_at;
 use crate::failure::Failure;
 use crate::inherited::Inherited;
 use crate::reach::writable_by;
@@ -86,15 +85,6 @@ pub(crate) fn take_over(
     }
     telemetry.answer_tools(terminal)?;
     Ok(offer)
-}
-
-/// The error with the place of the address, where nobody typed it.
-fn with_its_place(error: &str) -> anyhow::Error {
-    match Given::of_the_process().location("listen") {
-        Location::Environment { variable } => anyhow!("{error} (the address is said by `{variable}`)"),
-        place @ Location::File { .. } => anyhow!("{error} (the address is said by {place})"),
-        Location::Option { .. } | Location::Code => anyhow!("{error}"),
-    }
 }
 
 impl ServiceOptions {
@@ -208,7 +198,8 @@ impl ServiceOptions {
         let wanted = self.listen.unwrap_or(DEFAULT);
         Ok(match upgrade.http(wanted) {
             Some(sockets) => Listeners::adopt(sockets, workers)?,
-            None => Listeners::bind(wanted, workers).map_err(|error| with_its_place(&error.to_string()))?,
+            None => Listeners::bind(wanted, workers)
+                .map_err(|error| not_listened_at("listen", &error.to_string()))?,
         })
     }
 }
