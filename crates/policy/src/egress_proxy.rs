@@ -88,6 +88,8 @@ impl EgressProxy {
     }
 
     /// True if `remote`, or what it embeds, is one.
+    // Out of line, as the next: most decisions know no proxy, and would save registers for the sake of this.
+    #[inline(never)]
     pub fn is_at(&self, remote: Endpoint) -> bool {
         let at = |address: Address| self.endpoints.contains(&Endpoint::new(address, remote.port));
         self.has_port(remote.port)
@@ -96,6 +98,7 @@ impl EgressProxy {
     }
 
     /// True if `name` with this port is what one was called when it was configured.
+    #[inline(never)]
     pub(crate) fn is_called(&self, name: &Name, port: u16) -> bool {
         let own =
             |(host, own): &(Host, u16)| *own == port && matches!(host, Host::Name(host) if host == name);
