@@ -1,4 +1,7 @@
-//! The known word that was meant: the "did you mean" of unknown keys, components and variables.
+//! The known word that was meant: the "did you mean" of unknown keys, options, components, variables and codes.
+//!
+//! This is the one rule of all of them. It stands here since manifests have most of such words; the command line asks it
+//! through [`nearest`], also whether what its parser suggests is likely. The policy needs no words and knows nothing of it.
 
 /// The word of `known` that is nearest to `written`, if one is near enough to be a slip of the pen: at most one
 /// edit for words of up to four letters, two for longer ones, three from ten letters on.
@@ -39,35 +42,16 @@ pub(crate) const MOST_LISTED: usize = 20;
 const MOST_COMPARED: usize = 500;
 
 /// The number of edits between two words (optimal string alignment distance), or more than `tolerance` without
-/// counting on where the lengths alone tell.
+/// counting where the lengths alone tell: a word of a file may be very long.
 fn edits(a: &str, b: &str, tolerance: usize) -> usize {
-    let a: Vec<char> = a.chars().map(fold).collect();
-    let b: Vec<char> = b.chars().map(fold).collect();
-    if a.len().abs_diff(b.len()) > tolerance {
+    if a.chars().count().abs_diff(b.chars().count()) > tolerance {
         return tolerance + 1;
     }
-    let mut before_last = vec![0; b.len() + 1];
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            row[j] = replaced.min(last[j] + 1).min(row[j - 1] + 1);
-            let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-            if swapped {
-                row[j] = row[j].min(before_last[j - 2] + 1);
-            }
-        }
-        before_last = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
+    strsim::osa_distance(&folded(a), &folded(b))
 }
 
-fn fold(letter: char) -> char {
-    match letter {
-        '-' => '_',
-        other => other.to_ascii_lowercase(),
-    }
+fn folded(word: &str) -> String {
+    word.replace('-', "_").to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -89,6 +73,13 @@ mod tests {
             ("sink", None),
             ("", None),
             ("description", None),
+            // Another word for each rule: one edit of four letters, two of five, three of ten; no more.
+            ("ulr", Some("url")),
+            ("fles", Some("files")),
+            ("fls", None),
+            ("flies", Some("files")),
+            ("suorec", Some("source")),
+            ("surocex", None),
         ];
         for (written, meant) in rows {
             assert_eq!(nearest(written, known), meant, "{written:?}");
