@@ -329,35 +329,47 @@ impl Explanation {
         serde_json::to_string_pretty(self).expect("INVARIANT: strings are JSON") + "\n"
     }
 
-    /// For people, to read at 80 columns.
-    pub fn to_text(&self) -> String {
+    /// For people, broken at so many columns.
+    pub fn to_text(&self, columns: usize) -> String {
         let (component, destination) = (text::terminal(&self.component), text::terminal(&self.destination));
         let outcome = match (self.verdict, &self.reason) {
             (Verdict::Allowed, _) => "allowed".to_owned(),
             (Verdict::Depends, _) => "depends on what the name resolves to".to_owned(),
             (Verdict::Denied, reason) => format!("denied ({})", reason.as_deref().unwrap_or_default()),
         };
-        let mut text = wrap(&format!("{destination} from `{component}`: {outcome}"), 0, 2) + "\n";
+        let mut text = wrap(
+            &format!("{destination} from `{component}`: {outcome}"),
+            (0, 2),
+            columns,
+        ) + "\n";
         if let Some(note) = &self.note {
-            let _ = writeln!(text, "{}", wrap(&format!("note: {}", text::terminal(note)), 0, 2));
+            let _ = writeln!(
+                text,
+                "{}",
+                wrap(&format!("note: {}", text::terminal(note)), (0, 2), columns)
+            );
         }
         if let Some(via) = &self.via {
-            let _ = writeln!(text, "{}", wrap(&format!("via: {}", text::terminal(via)), 0, 2));
+            let _ = writeln!(
+                text,
+                "{}",
+                wrap(&format!("via: {}", text::terminal(via)), (0, 2), columns)
+            );
         }
         for attempt in &self.attempts {
             let _ = writeln!(text, "\n  {}", text::terminal(&attempt.attempt));
             for says in &attempt.layers {
-                let _ = writeln!(text, "{}", says.to_line());
+                let _ = writeln!(text, "{}", says.to_line(columns));
                 for (what, entry) in [("by", &says.by), ("closest is", &says.closest)] {
                     if let Some(entry) = entry {
                         let line = format!("{what} {}", text::terminal(entry));
-                        let _ = writeln!(text, "{}", wrap(&line, 26, 28));
+                        let _ = writeln!(text, "{}", wrap(&line, (26, 28), columns));
                     }
                 }
             }
         }
         if let Some(undecided) = &self.undecided {
-            text.push_str(&undecided.to_text());
+            text.push_str(&undecided.to_text(columns));
         }
         let say = self.undecided.as_ref().map(|undecided| {
             let name = &undecided.name;
@@ -373,7 +385,7 @@ impl Explanation {
                 _ if self.undecided.is_some() => ("", "or"),
                 _ => ("", "and"),
             };
-            let line = wrap(&format!("{word}: {}", text::terminal(remedy)), 0, 2);
+            let line = wrap(&format!("{word}: {}", text::terminal(remedy)), (0, 2), columns);
             let _ = writeln!(text, "{gap}{line}");
         }
         text
@@ -381,11 +393,11 @@ impl Explanation {
 }
 
 impl LayerSays {
-    fn to_line(&self) -> String {
+    fn to_line(&self, columns: usize) -> String {
         let said = match (self.reason, self.sentence) {
             (Some(reason), Some(sentence)) => format!("{} {reason}: {sentence}", self.answer),
             _ => self.answer.to_owned(),
         };
-        wrap(&format!("    {:<22}{said}", self.layer), 0, 28)
+        wrap(&format!("    {:<22}{said}", self.layer), (0, 28), columns)
     }
 }

@@ -42,7 +42,10 @@ pub use imports::{list_imports, sum_up_imports};
 pub use json::report_json;
 pub use outport_manifest::Severity;
 pub use policy_tests::{PolicyTests, TestResult};
-pub use renderer::{Detail, MESSAGE_COLUMNS, REPORT_COLUMNS, Renderer, Sentences};
+pub use renderer::{
+    Detail, LEAST_COLUMNS, LinkTo, MESSAGE_COLUMNS, MOST_COLUMNS, REPORT_COLUMNS, Renderer, Sentences,
+    prose_columns,
+};
 pub use sarif::report_sarif;
 pub use sources::Sources;
 pub use subject::{Interfaces, Subject, Trigger};

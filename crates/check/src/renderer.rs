@@ -35,13 +35,20 @@ pub struct Renderer {
     pub detail: Detail,
     /// The choice of colours.
     pub colours: Colours,
+    /// Where a place in a file leads somebody who clicks on it; nowhere without it, or where it answers nothing.
+    pub links: Option<LinkTo>,
 }
+
+/// The address of a file that was named so. It has no spaces and no control characters.
+pub type LinkTo = fn(&str) -> Option<String>;
 
 /// The treatment of sentences that are longer than a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sentences {
-    /// They are broken at [`REPORT_COLUMNS`], and have no line breaks of their own.
-    Wrapped,
+    /// They are broken at so many columns, and have no line breaks of their own.
+    Wrapped(usize),
+    /// They keep the lines that they have, which are indented, and each of them is broken at so many columns.
+    Folded(usize),
     /// They stay as they are; further lines of theirs are indented.
     AsTheyAre,
 }
@@ -55,11 +62,17 @@ pub enum Detail {
     Brief,
 }
 
-/// Columns of a report.
+/// Columns of a report for no terminal.
 pub const REPORT_COLUMNS: usize = 80;
 
-/// Columns of a message.
+/// Columns of a message for no terminal, and the most that a quoted line has on one.
 pub const MESSAGE_COLUMNS: usize = 120;
+
+/// The most columns of a sentence: longer lines are hard to read, however wide a terminal is.
+pub const MOST_COLUMNS: usize = 100;
+
+/// The least columns: in fewer there is nothing to read.
+pub const LEAST_COLUMNS: usize = 40;
 
 /// Bytes before and behind the start of the part that is meant that are looked at: more than fits, and few enough that
 /// a hundred thousand mistakes on one line are told in no time.
@@ -70,9 +83,10 @@ impl Renderer {
     pub const fn report(detail: Detail, colours: Colours) -> Self {
         Self {
             columns: REPORT_COLUMNS,
-            sentences: Sentences::Wrapped,
+            sentences: Sentences::Wrapped(REPORT_COLUMNS),
             detail,
             colours,
+            links: None,
         }
     }
 
@@ -83,7 +97,28 @@ impl Renderer {
             sentences: Sentences::AsTheyAre,
             detail: Detail::Full,
             colours,
+            links: None,
         }
+    }
+
+    /// The same for a terminal of so many columns.
+    #[must_use]
+    pub fn within(self, terminal: usize) -> Self {
+        let prose = prose_columns(terminal);
+        Self {
+            columns: terminal.clamp(LEAST_COLUMNS, MESSAGE_COLUMNS),
+            sentences: match self.sentences {
+                Sentences::Wrapped(_) => Sentences::Wrapped(prose),
+                Sentences::Folded(_) | Sentences::AsTheyAre => Sentences::Folded(prose),
+            },
+            ..self
+        }
+    }
+
+    /// The same with places that lead to their files.
+    #[must_use]
+    pub fn linked(self, links: Option<LinkTo>) -> Self {
+        Self { links, ..self }
     }
 
     /// All of them, one after the other with a line between, and a line that counts them.
@@ -107,6 +142,7 @@ impl Renderer {
         let edge = |text: String| self.colours.with(Colour::Blue, &text);
         if let Some(location) = &diagnostic.location {
             let place = text::terminal(&location.to_string());
+            let place = self.linked_place(location, place);
             let _ = writeln!(text, "{margin}{} {place}", edge("-->".into()));
         }
         if let Some(quote) = quote {
@@ -126,6 +162,18 @@ impl Renderer {
         text
     }
 
+    /// The place as it is shown, or as a link to its file (OSC 8 of terminals).
+    fn linked_place(&self, location: &Location, place: String) -> String {
+        let Location::File { path, .. } = location else {
+            return place;
+        };
+        let address = self.links.and_then(|link| link(path));
+        match address.filter(|address| is_linkable(address)) {
+            Some(address) => format!("\x1b]8;;{address}\x1b\\{place}\x1b]8;;\x1b\\"),
+            None => place,
+        }
+    }
+
     fn first_line(&self, diagnostic: &Diagnostic, message: &str) -> String {
         let label = match diagnostic.code {
             Some(code) => format!("{}[{code}]", diagnostic.severity.as_str()),
@@ -139,11 +187,37 @@ impl Renderer {
     /// A sentence behind its beginning, which is ours; where it is broken, further lines are indented by `rest`.
     fn sentence(&self, beginning: &str, sentence: &str, rest: usize) -> String {
         match self.sentences {
-            Sentences::Wrapped => wrap(&format!("{beginning}{}", text::terminal(sentence)), 0, rest),
+            Sentences::Wrapped(columns) => {
+                let sentence = format!("{beginning}{}", text::terminal(sentence));
+                wrap(&sentence, (0, rest), columns)
+            }
+            Sentences::Folded(columns) => {
+                let sentence = format!("{beginning}{}", text::terminal_lines(sentence));
+                let lines = sentence.split('\n').enumerate();
+                let lines = lines.map(|(number, line)| {
+                    // Those behind the first are indented already.
+                    let further = if number == 0 { rest } else { rest.max(4) + 2 };
+                    wrap(line, (0, further), columns)
+                });
+                lines.collect::<Vec<_>>().join("\n")
+            }
             Sentences::AsTheyAre => format!("{beginning}{}", text::terminal_lines(sentence)),
         }
     }
 }
+
+/// The columns of sentences on a terminal of so many.
+pub fn prose_columns(terminal: usize) -> usize {
+    terminal.clamp(LEAST_COLUMNS, MOST_COLUMNS)
+}
+
+/// True of an address that no terminal takes for anything else, and that none refuses for its length.
+fn is_linkable(address: &str) -> bool {
+    address.len() <= LONGEST_ADDRESS && address.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Bytes of an address that all terminals take which know links: VTE and iTerm2 have the least, 2083.
+const LONGEST_ADDRESS: usize = 2083;
 
 fn colour_of(severity: Severity) -> Colour {
     match severity {
@@ -284,14 +358,14 @@ fn end_of(text: &str, columns: usize) -> String {
     cut.into_iter().rev().collect()
 }
 
-/// Breaks at spaces so that lines fit, the first indented by `first` and the others by `rest`.
-pub(crate) fn wrap(text: &str, first: usize, rest: usize) -> String {
+/// Breaks at spaces so that lines fit into the columns, the first indented by `first` and the others by `rest`.
+pub(crate) fn wrap(text: &str, (first, rest): (usize, usize), columns: usize) -> String {
     let mut lines = vec![" ".repeat(first)];
     let mut fresh = true;
     for word in text.split(' ') {
         let line = lines.last_mut().expect("INVARIANT: there is a line");
         let space = usize::from(!fresh);
-        if !fresh && line.width() + space + word.width() > REPORT_COLUMNS {
+        if !fresh && line.width() + space + word.width() > columns {
             lines.push(" ".repeat(rest) + word);
         } else {
             line.push_str(&" ".repeat(space));
@@ -303,141 +377,4 @@ pub(crate) fn wrap(text: &str, first: usize, rest: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use outport_manifest::SourceFile;
-
-    use super::*;
-    use crate::code::Code;
-
-    const REPORT: Renderer = Renderer::report(Detail::Full, Colours::Plain);
-
-    fn shown(text: &str, meant: &str, columns: usize) -> (String, String) {
-        let start = text.find(meant).unwrap();
-        Quote::line_of(text, &(start..start + meant.len())).shown(columns)
-    }
-
-    #[test]
-    fn the_marks_stand_below_what_is_meant_however_wide_it_is() {
-        for (text, meant, line, marks) in [
-            ("a = \"bad\"", "bad", "a = \"bad\"", "     ^^^"),
-            ("ü = \"bad\"", "bad", "ü = \"bad\"", "     ^^^"),
-            ("名 = \"bad\"\r", "bad", "名 = \"bad\"", "      ^^^"),
-            ("\ta = \"bäd\"", "bäd", " a = \"bäd\"", "      ^^^"),
-            ("a = \"\x1b[2J\"", "\x1b[2J", "a = \"\u{fffd}[2J\"", "     ^^^^"),
-        ] {
-            assert_eq!(
-                shown(text, meant, 70),
-                (line.to_owned(), marks.to_owned()),
-                "{text:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_long_line_is_cut_around_what_is_meant() {
-        let text = format!("{}bad{}", "x".repeat(300), "y".repeat(300));
-        let (line, marks) = shown(&text, "bad", 70);
-        assert!(line.width() <= 70 && line.contains("xbady"), "{line}");
-        assert_eq!(
-            &line[marks.find('^').map(|at| at + "…".len() - 1).unwrap()..][..3],
-            "bad"
-        );
-        for (before, behind) in [(0, 0), (1, 0), (5, 5), (30, 3), (300, 300), (0, 300), (300, 0)] {
-            let meant = "z".repeat(500);
-            let text = "x".repeat(before) + &meant + &"y".repeat(behind);
-            let (line, marks) = shown(&text, &meant, 70);
-            assert!(line.width() <= 70, "{before} {behind}: {line}");
-            assert!(marks.width() <= line.width(), "{before} {behind}: {line}");
-            assert_eq!(
-                marks.find('^'),
-                line.chars().position(|c| c == 'z'),
-                "{before} {behind}: {line}"
-            );
-        }
-    }
-
-    #[test]
-    fn nothing_that_was_written_elsewhere_moves_the_cursor() {
-        let finding = Diagnostic::new(Code::Everything, Location::Code, "a\x1b[2Jb\u{202e}\rc\nd");
-        let text = REPORT.render(&finding, &Sources::default());
-        assert!(
-            !text.contains('\x1b') && !text.contains('\u{202e}') && !text.contains('\r'),
-            "{text:?}"
-        );
-    }
-
-    #[test]
-    fn a_secret_is_not_quoted() {
-        let file = SourceFile::new("spin.toml", "a = 'hunter2'\n");
-        let mut sources = Sources::default();
-        sources.add(file.clone());
-        sources.conceal(file.path(), 5..12);
-        let finding = Diagnostic::new(Code::Everything, file.location(&(5..12)), "told");
-        let text = REPORT.render(&finding, &sources);
-        assert!(
-            text.contains("1 | a = '*******'") && !text.contains("hunter2"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn a_long_line_of_wide_text_is_cut_by_the_columns_that_it_takes() {
-        for before in [0, 19, 20, 21, 59, 60, 61, 400] {
-            for meant in [1, 39, 40, 41, 60, 61, 400] {
-                let text = "名".repeat(before) + &"前".repeat(meant) + "b";
-                let (line, marks) = shown(&text, &"前".repeat(meant), 115);
-                assert!(line.width() <= 115, "{before} {meant}: {line}");
-                let lead: String = line.chars().take_while(|c| *c != '前').collect();
-                assert_eq!(marks.find('^'), Some(lead.width()), "{before} {meant}: {line}");
-                assert!(marks.width() <= line.width(), "{before} {meant}: {line}");
-            }
-        }
-    }
-
-    #[test]
-    fn sentences_are_broken_in_a_report_alone_and_never_begin_a_line_of_ours() {
-        let location = Location::Option { name: "--dir".into() };
-        let words = "word ".repeat(30) + "end\nerror: forged";
-        let long = Diagnostic::error(words).at(location).helped_by("a\nb");
-        let sources = Sources::default();
-        let message = Renderer::messages(Colours::Plain).render(&long, &sources);
-        let lines: Vec<&str> = message.lines().collect();
-        assert!(
-            lines[0].starts_with("error: word word") && lines[0].ends_with("end"),
-            "{message}"
-        );
-        assert_eq!(
-            lines[1..],
-            ["    error: forged", " --> --dir", "  = help: a", "    b"],
-            "{message}"
-        );
-        let report = REPORT.render(&long, &sources);
-        assert!(report.lines().all(|line| line.width() <= 80), "{report}");
-        assert!(!report.contains("\nerror"), "{report}");
-    }
-
-    #[test]
-    fn a_value_from_no_file_is_quoted_itself() {
-        let wrong = Diagnostic::error("wrong").quoting("bäd").at(Location::Code);
-        let text = REPORT.render(&wrong, &Sources::default());
-        assert!(
-            text.contains("\n   |\n   | bäd\n   | ^^^\n") || text.contains("\n  |\n  | bäd\n  | ^^^\n"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn colours_change_nothing_but_colour() {
-        let file = SourceFile::new("spin.toml", "a = 'b'\n");
-        let mut sources = Sources::default();
-        sources.add(file.clone());
-        let finding = Diagnostic::new(Code::Everything, file.location(&(5..6)), "told").helped_by("do = it");
-        let plain = REPORT.render(&finding, &sources);
-        let mut bare = Renderer::report(Detail::Full, Colours::Terminal).render(&finding, &sources);
-        for sequence in ["\x1b[0m", "\x1b[1;33m", "\x1b[1;34m"] {
-            assert!(bare.contains(sequence), "{bare:?}");
-            bare = bare.replace(sequence, "");
-        }
-        assert_eq!(bare, plain);
-    }
-}
+mod tests;

@@ -8,8 +8,8 @@ use boon::{Compiler, Schemas};
 use outport_check::explain::{Assumption, EffectivePolicy, Question, Verdict, explain};
 use outport_check::{
     AppUnderReview, Code, Colours, DeniedNames, Detail, Diagnostic, FindingCode, Interfaces, PolicyTests,
-    Renderer, Severity, Sources, apply_fixes, denied_triggers, policies, report_json, report_sarif,
-    warnings_at_start,
+    REPORT_COLUMNS, Renderer, Severity, Sources, apply_fixes, denied_triggers, policies, report_json,
+    report_sarif, warnings_at_start,
 };
 use outport_manifest::{AppReading, GivenVariables, Manifest, ResolvedApp, RuntimeConfig, SourceFile};
 use outport_policy::{AllowList, DenyList, Entry, Limit, Location, Operator, Policy};
@@ -360,7 +360,7 @@ fn of_an_entry_with_a_secret_only_the_code_is_told() {
         "{redundant:?}"
     );
     let effective = EffectivePolicy::of(&review.policies, review.policies[0].operator());
-    for shown in [effective.to_text(), effective.to_json()] {
+    for shown in [effective.to_text(REPORT_COLUMNS), effective.to_json()] {
         assert!(
             !shown.contains("198.41.128.0/17") && !shown.contains("*.hunter2"),
             "{shown}"
@@ -581,7 +581,7 @@ fn an_effective_policy_shows_what_a_part_has_of_its_component() {
     ] {
         let part = whole.for_part("web/dep", entries(own));
         let effective = EffectivePolicy::of(&[whole.clone(), part], whole.operator());
-        let all = effective.to_text();
+        let all = effective.to_text(REPORT_COLUMNS);
         let (_, told) = all.split_once("web/dep").expect("the part is there");
         let told = format!("web/dep{}", told.split("\n\n").next().unwrap_or_default()) + "\n";
         let flat = told.replace("\n      ", " ");
@@ -1230,11 +1230,11 @@ fn an_explanation_gives_the_verdict_of_the_decider_and_what_would_change_it() {
         );
         assert!(
             explanation
-                .to_text()
+                .to_text(REPORT_COLUMNS)
                 .lines()
                 .all(|line| line.chars().count() <= 80),
             "{}",
-            explanation.to_text()
+            explanation.to_text(REPORT_COLUMNS)
         );
     }
 }
@@ -1292,7 +1292,7 @@ fn what_only_an_answer_decides_is_left_open_and_no_address_is_made_up() {
         let policy = policy(author, operator(deny));
         let question = destination.parse().expect("a destination");
         let explanation = explain(&policy, &question, &[], DeniedNames::Resolved);
-        let (text, json) = (explanation.to_text(), explanation.to_json());
+        let (text, json) = (explanation.to_text(REPORT_COLUMNS), explanation.to_json());
         let undecided = explanation.undecided.clone().unwrap_or_default();
         let quoted = |listed: &[String]| -> Vec<String> {
             let entries = listed
@@ -1592,7 +1592,7 @@ fn a_label_that_is_new_is_told_as_gained() {
         effective("key_value_stores = [\"cache\", \"default\"]\nsqlite_databases = [\"default\"]"),
     );
     assert!(
-        now.to_text()
+        now.to_text(REPORT_COLUMNS)
             .contains("  may open key-value:cache, key-value:default, sqlite:default\n")
     );
     let gained = now.since(&before).expect("a difference");
@@ -1652,7 +1652,7 @@ fn a_label_is_explained_by_the_line_that_grants_it() {
         );
         assert!(
             explanation
-                .to_text()
+                .to_text(REPORT_COLUMNS)
                 .starts_with(&format!("{destination} from `web`: "))
         );
     }
@@ -2009,7 +2009,7 @@ fn an_explanation_reads_like_this() {
     let policy = policy(&["*://db.example:5432"], operator(&["*://10.9.0.0/16:*"]));
     let assumed = ["db.example=10.9.0.5".parse().expect("an assumption")];
     let question = "tcp://db.example:5432".parse().expect("a destination");
-    let text = explain(&policy, &question, &assumed, DeniedNames::Resolved).to_text();
+    let text = explain(&policy, &question, &assumed, DeniedNames::Resolved).to_text(REPORT_COLUMNS);
     snapshot("explain.txt", &text);
 }
 
@@ -2029,7 +2029,7 @@ fn an_effective_policy_reads_like_this_and_can_be_compared() {
         operator(&["*://10.9.0.0/17:*", "https://gone.example"]),
     );
     let effective = |policy: &Policy| EffectivePolicy::of(std::slice::from_ref(policy), policy.operator());
-    snapshot("effective.txt", &effective(&new).to_text());
+    snapshot("effective.txt", &effective(&new).to_text(REPORT_COLUMNS));
     let difference = effective(&new)
         .since(&effective(&old))
         .expect("both are policies");

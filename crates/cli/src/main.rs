@@ -24,6 +24,7 @@
 mod access_log;
 mod app_options;
 mod app_problem;
+mod appearance;
 mod audit_output;
 mod author_options;
 mod brokers;
@@ -68,7 +69,7 @@ mod written_values;
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory, Parser};
+use clap::{ColorChoice, CommandFactory, Parser};
 use commands::Command;
 use configuration::{Given, Unread, blame};
 use failure::Failure;
@@ -100,6 +101,9 @@ struct CommandLine {
     /// Read options from this file, `outport.toml`; `OUTPORT_CONFIG` names one too. None is read by itself.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Colour what Outport says: where a terminal is that can, always, or never
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
 }
 
 const AFTER_HELP: &str = "Every operator option may also be given in the file of `--config` by its own name \
@@ -107,11 +111,14 @@ const AFTER_HELP: &str = "Every operator option may also be given in the file of
     it is from.";
 
 fn main() {
-    let line = match configuration::read(std::env::args_os().collect()) {
-        Ok(line) => line,
+    let words: Vec<_> = std::env::args_os().collect();
+    // Until all is read that counts, and for what the parser says of it.
+    appearance::choose(appearance::written(&words));
+    let line = match configuration::read(words) {
         Err(Unread::Line(error)) => with_what_was_meant(error, CommandLine::command()).exit(),
         Err(Unread::Given(failure)) => std::process::exit(failure.show(Terminal::new(false, false))),
     };
+    appearance::choose(line.color);
     let terminal = Terminal::new(line.quiet, line.verbose);
     let blamed = |failure: Failure| blame::failure(failure, &Given::of_the_process());
     let status = terminal

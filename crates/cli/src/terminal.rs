@@ -23,6 +23,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::appearance::Appearance;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::otlp;
@@ -31,7 +32,7 @@ use crate::otlp;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terminal {
     volume: Volume,
-    paint: Colours,
+    appearance: Appearance,
     times: Times,
     /// Of what is said through the methods here.
     own_times: Times,
@@ -85,7 +86,7 @@ impl Terminal {
         };
         Self {
             volume,
-            paint: paint(),
+            appearance: Appearance::of_standard_error(),
             times: if io::stderr().is_terminal() {
                 Times::Hidden
             } else {
@@ -105,7 +106,7 @@ impl Terminal {
 
     /// The colours of what is not said through the methods here.
     pub(crate) fn paint(self) -> Colours {
-        self.paint
+        self.appearance.colours
     }
 
     /// True if more than usual is to be said.
@@ -145,7 +146,8 @@ impl Terminal {
     /// Shows errors in any case, and the rest unless only errors are wanted.
     pub(crate) fn show(self, diagnostic: &Diagnostic, files: &Files) {
         if diagnostic.severity == Severity::Error || self.volume >= Volume::Normal {
-            let text = Renderer::messages(self.paint).render(diagnostic, files.sources());
+            let renderer = self.appearance.of(Renderer::messages(self.paint()));
+            let text = renderer.render(diagnostic, files.sources());
             self.insist(text.trim_end());
         }
         otlp::tell(diagnostic);
@@ -199,7 +201,7 @@ impl Terminal {
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(|| Log)
             .event_format(LogLine {
-                paint: self.paint,
+                paint: self.paint(),
                 times: self.times,
             })
             .with_filter(filter.and(without_spans.with_max_level_hint(LevelFilter::TRACE)))
@@ -314,17 +316,6 @@ const OWN_MODULES: [&str; 5] = [
     "outport_egress",
     "outport_telemetry",
 ];
-
-/// Colour needs a terminal that can, and a person who did not ask for none (<https://no-color.org>).
-fn paint() -> Colours {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let cannot = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-    if io::stderr().is_terminal() && !refused && !cannot {
-        Colours::Terminal
-    } else {
-        Colours::Plain
-    }
-}
 
 /// An event of the log, as a line like all others: `warning: …`.
 struct LogLine {

@@ -144,8 +144,8 @@ impl Difference {
         serde_json::to_string_pretty(self).expect("INVARIANT: strings are JSON") + "\n"
     }
 
-    /// For people, to read at 80 columns.
-    pub fn to_text(&self) -> String {
+    /// For people, broken at so many columns.
+    pub fn to_text(&self, columns: usize) -> String {
         let mut text = String::new();
         for (sign, verb, entries) in [('+', "now", &self.gained), ('-', "no longer", &self.lost)] {
             for one in entries {
@@ -154,7 +154,11 @@ impl Difference {
                 let _ = writeln!(
                     text,
                     "{}",
-                    wrap(&text::terminal(&format!("{verb} reaches {}", one.example)), 4, 6)
+                    wrap(
+                        &text::terminal(&format!("{verb} reaches {}", one.example)),
+                        (4, 6),
+                        columns
+                    )
                 );
             }
         }

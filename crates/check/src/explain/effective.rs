@@ -144,8 +144,8 @@ impl EffectivePolicy {
         serde_json::to_string_pretty(self).expect("INVARIANT: strings are JSON") + "\n"
     }
 
-    /// For people, to read at 80 columns.
-    pub fn to_text(&self) -> String {
+    /// For people, broken at so many columns.
+    pub fn to_text(&self, columns: usize) -> String {
         let mut text = String::new();
         for component in &self.components {
             let _ = writeln!(text, "{}", text::terminal(&component.id));
@@ -155,7 +155,7 @@ impl EffectivePolicy {
                 }
                 Some(whole) => {
                     let line = format!("of what `{}` reaches:", text::terminal(whole));
-                    let _ = writeln!(text, "{}", wrap(&line, 2, 4));
+                    let _ = writeln!(text, "{}", wrap(&line, (2, 4), columns));
                 }
                 // A part that has no list of its own has the component's, if it inherits that.
                 None if component.entries.is_empty() && component.id.contains('/') => {
@@ -167,7 +167,7 @@ impl EffectivePolicy {
                 text.push_str("  reaches nothing: it has no entries\n");
             }
             for entry in &component.entries {
-                entry.write_to(component.within.as_deref(), &mut text);
+                entry.write_to(component.within.as_deref(), columns, &mut text);
             }
             if !component.labels.is_empty() {
                 let labels: Vec<_> = component
@@ -176,11 +176,11 @@ impl EffectivePolicy {
                     .map(|label| text::excerpt(label))
                     .collect();
                 let line = format!("may open {}", text::terminal(&labels.join(", ")));
-                let _ = writeln!(text, "{}", wrap(&line, 2, 4));
+                let _ = writeln!(text, "{}", wrap(&line, (2, 4), columns));
             }
             text.push('\n');
         }
-        text.push_str(&self.operator.to_text());
+        text.push_str(&self.operator.to_text(columns));
         text
     }
 }
@@ -291,7 +291,7 @@ fn is_false(flag: &bool) -> bool {
 
 impl EffectiveEntry {
     /// `whole` is the component, for an entry of a part.
-    fn write_to(&self, whole: Option<&str>, text: &mut String) {
+    fn write_to(&self, whole: Option<&str>, columns: usize, text: &mut String) {
         let entry = text::terminal(&text::excerpt(&self.entry));
         let _ = match self.left {
             LeftOfEntry::Blocked => writeln!(text, "  {entry}  permits nothing"),
@@ -310,14 +310,14 @@ impl EffectiveEntry {
                 shown.push(format!("and {more} more").into());
             }
             let line = format!("only what `{whole}` has of it: {}", shown.join(", "));
-            let _ = writeln!(text, "{}", wrap(&text::terminal(&line), 4, 6));
+            let _ = writeln!(text, "{}", wrap(&text::terminal(&line), (4, 6), columns));
         }
         for minus in &self.minus {
             let line = match self.left {
                 LeftOfEntry::Blocked => text::terminal(&minus.because),
                 _ => text::terminal(&format!("without {}: {}", minus.what, minus.because)),
             };
-            let _ = writeln!(text, "{}", wrap(&line, 4, 6));
+            let _ = writeln!(text, "{}", wrap(&line, (4, 6), columns));
         }
     }
 }
@@ -349,7 +349,7 @@ impl From<&Operator> for OperatorSummary {
 
 impl OperatorSummary {
     /// The destinations that no component reaches, whatever its entries.
-    fn to_text(&self) -> String {
+    fn to_text(&self, columns: usize) -> String {
         let denied: Vec<_> = self
             .disallowed_outbound_hosts
             .iter()
@@ -382,7 +382,7 @@ impl OperatorSummary {
                 let _ = writeln!(
                     text,
                     "{}",
-                    wrap(&format!("{title}: {}", text::terminal(&what)), 0, 2)
+                    wrap(&format!("{title}: {}", text::terminal(&what)), (0, 2), columns)
                 );
             }
         }

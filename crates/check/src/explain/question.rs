@@ -203,6 +203,12 @@ impl Question {
                 "Outport has no interface that speaks `{scheme}`, so this is the TCP socket of a client inside the \
                  component"
             )),
+            Self::Request { scheme, host, port } if ![Scheme::HTTP, Scheme::HTTPS].contains(scheme) => {
+                Some(format!(
+                    "this is the interface of the host for `{scheme}`; of a client inside the component, which opens a \
+                     socket, ask about `tcp://{host}:{port}`"
+                ))
+            }
             Self::Open { kind, .. } if !Service::of_label(*kind).is_served() => {
                 let lacking = Service::of_label(*kind).lacking();
                 Some(format!("{lacking} in Outport yet, so this is what a list says"))

@@ -48,7 +48,7 @@ pub(super) enum Purpose<'a> {
 const MOST_LISTED: usize = 16;
 
 impl Undecided {
-    pub(super) fn to_text(&self) -> String {
+    pub(super) fn to_text(&self, columns: usize) -> String {
         let mut text = String::new();
         for (title, entries) in [
             ("An answer is refused if this covers it:", &self.refused_answers),
@@ -62,7 +62,7 @@ impl Undecided {
             }
             let _ = writeln!(text, "\n{title}");
             for entry in entries {
-                let _ = writeln!(text, "{}", wrap(&text::terminal(entry), 2, 4));
+                let _ = writeln!(text, "{}", wrap(&text::terminal(entry), (2, 4), columns));
             }
             if self.more > 0 {
                 let _ = writeln!(text, "  and {} more", self.more);

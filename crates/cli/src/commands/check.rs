@@ -7,17 +7,16 @@
 mod code;
 mod report;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use outport_check::{
-    Colours, Detail, Diagnostic, Renderer, TestResult, apply_fixes, report_json, report_sarif,
-};
+use outport_check::{Detail, Diagnostic, Renderer, TestResult, apply_fixes, report_json, report_sarif};
 use outport_policy::text;
 use report::{Outcome, Report};
 
 use crate::app_options::AppOptions;
+use crate::appearance::Appearance;
 use crate::failure::Failure;
 use crate::operator_options::OperatorOptions;
 use crate::replacement::replace;
@@ -133,17 +132,13 @@ impl Options {
             Format::Json => report_json(&report.findings, &report.tests),
             Format::Sarif => report_sarif(&report.findings, env!("CARGO_PKG_VERSION")),
             Format::Human => {
-                let colours = if io::stdout().is_terminal() {
-                    terminal.paint()
-                } else {
-                    Colours::Plain
-                };
+                let appearance = Appearance::of_standard_output();
                 let detail = if terminal.is_verbose() {
                     Detail::Full
                 } else {
                     Detail::Brief
                 };
-                let renderer = Renderer::report(detail, colours);
+                let renderer = appearance.of(Renderer::report(detail, appearance.colours));
                 let findings = renderer.render_all(&report.findings, report.files.sources());
                 tests_as_text(&report.tests) + &findings
             }

@@ -22,6 +22,7 @@ use outport_manifest::{ComponentId, ResolvedApp};
 use outport_policy::{Address, EgressProxy, Endpoint, Host, Name, Operator, Policy, text};
 
 use crate::app_options::AppOptions;
+use crate::appearance::Appearance;
 use crate::failure::Failure;
 use crate::files::{Files, read_text};
 use crate::operator_options::{OperatorOptions, OperatorSettings};
@@ -262,7 +263,10 @@ impl Options {
         });
         let explanations: Vec<Explanation> = explanations.collect();
         let (texts, gap): (Vec<String>, _) = match self.format {
-            Format::Human => (explanations.iter().map(Explanation::to_text).collect(), "\n"),
+            Format::Human => (
+                explanations.iter().map(|one| one.to_text(columns())).collect(),
+                "\n",
+            ),
             Format::Json => (explanations.iter().map(Explanation::to_json).collect(), ""),
         };
         let has = |verdict| explanations.iter().any(|one| one.verdict == verdict);
@@ -356,7 +360,7 @@ impl Options {
 
     fn all(&self, effective: &EffectivePolicy) -> String {
         match self.format {
-            Format::Human => effective.to_text(),
+            Format::Human => effective.to_text(columns()),
             Format::Json => effective.to_json(),
         }
     }
@@ -372,7 +376,7 @@ impl Options {
         let before = EffectivePolicy::from_json(&text).map_err(|error| unusable(&error))?;
         let difference = now.since(&before).map_err(|error| unusable(&error))?;
         let text = match self.format {
-            Format::Human => difference.to_text(),
+            Format::Human => difference.to_text(columns()),
             Format::Json => difference.to_json(),
         };
         Ok((text, i32::from(difference.reaches_more())))
@@ -403,6 +407,11 @@ fn only<'p>(policies: &'p [Policy], parts: &[Policy]) -> Result<&'p Policy, Fail
         }
     };
     Err(Failure::unusable(error))
+}
+
+/// Columns of what is explained.
+fn columns() -> usize {
+    Appearance::of_standard_output().prose_columns()
 }
 
 /// Exit status where the answer to a look-up decides.

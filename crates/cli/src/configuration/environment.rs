@@ -94,8 +94,10 @@ fn without_effect(name: &str, known: &[String]) -> Option<String> {
     if let Some((_, instead)) = of_no_key {
         return Some((*instead).to_owned());
     }
-    let meant = nearest(name, known.iter().map(String::as_str))
-        .map(str::to_owned)
+    // Without what all have: eight letters that are right are no sign of what was meant.
+    let names = known.iter().filter_map(|name| name.strip_prefix("OUTPORT_"));
+    let meant = nearest(own, names)
+        .map(|name| format!("OUTPORT_{name}"))
         .or_else(|| also_meant(own))
         .or_else(|| {
             let named = known.iter().find(|known| leaves_a_word_out(name, known));

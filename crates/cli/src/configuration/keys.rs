@@ -48,17 +48,21 @@ impl Keys {
     /// Those of a program's commands.
     pub(crate) fn of(program: &clap::Command) -> Self {
         let mut keys = Self(Vec::new());
+        let everywhere: Vec<&Arg> = options_of(program).collect();
         // That which shows them has them from all others, and what is hidden is for making packages.
         let own = program
             .get_subcommands()
             .filter(|command| command.get_name() != "config" && !command.is_hide_set());
-        own.for_each(|command| keys.add_those_of(command, String::new()));
+        own.for_each(|command| keys.add_those_of(command, String::new(), &everywhere));
         keys
     }
 
-    fn add_those_of(&mut self, command: &clap::Command, above: String) {
+    /// Those that are for all commands are for those which have others.
+    fn add_those_of(&mut self, command: &clap::Command, above: String, everywhere: &[&Arg]) {
         let path = format!("{above}{}", command.get_name());
-        for option in options_of(command) {
+        let own = options_of(command);
+        let for_all = everywhere.iter().copied().filter(|_| has_options(command));
+        for option in own.chain(for_all) {
             let Some(name) = option.get_long().filter(|name| !is_none(name)) else {
                 continue;
             };
@@ -72,7 +76,7 @@ impl Keys {
             }
         }
         for below in command.get_subcommands() {
-            self.add_those_of(below, format!("{path} "));
+            self.add_those_of(below, format!("{path} "), everywhere);
         }
     }
 
@@ -86,10 +90,14 @@ impl Keys {
 
     /// Those that a command has.
     pub(crate) fn in_command<'k>(&'k self, command: &clap::Command) -> impl Iterator<Item = &'k Key> {
+        let has_options = has_options(command);
         let has: BTreeSet<String> = options_of(command)
             .filter_map(|option| option.get_long().map(str::to_owned))
             .collect();
-        self.0.iter().filter(move |key| has.contains(&key.name))
+        self.0.iter().filter(move |key| {
+            let is_for_all = key.option.is_global_set() && has_options;
+            has.contains(&key.name) || is_for_all
+        })
     }
 
     /// The key that somebody meant who wrote it as another program has its keys.
@@ -110,6 +118,11 @@ impl Keys {
 /// What is hidden in a command means nothing there.
 fn options_of(command: &clap::Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|option| !option.is_hide_set())
+}
+
+/// True of a command with options of its own that are keys.
+fn has_options(command: &clap::Command) -> bool {
+    options_of(command).any(|option| option.get_long().is_some_and(|name| !is_none(name)))
 }
 
 fn is_none(name: &str) -> bool {

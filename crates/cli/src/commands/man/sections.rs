@@ -156,7 +156,7 @@ const INSPECT: [(&str, &str); 2] = [
 ];
 
 /// Beside the variables that stand for an option, which stand with that option.
-pub(super) const ENVIRONMENT: [(&[&str], &str); 14] = [
+pub(super) const ENVIRONMENT: [(&[&str], &str); 15] = [
     (
         &["OUTPORT_…"],
         "The option of that name, where it is not given: `OUTPORT_MAX_MEMORY` stands for `--max-memory`.",
@@ -239,8 +239,13 @@ pub(super) const ENVIRONMENT: [(&[&str], &str); 14] = [
     ),
     (&["OTEL_…"], "Traces, metrics and logs by OTLP."),
     (
-        &["NO_COLOR", "TERM"],
-        "No colours, if the first is not empty or the second is `dumb`.",
+        &["NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "TERM"],
+        "Colours, unless `--color` says otherwise: none if the first is not empty, in any case if the second is not 0, none if \
+         the third is 0 or the last is `dumb`.",
+    ),
+    (
+        &["COLUMNS", "FORCE_HYPERLINK"],
+        "How wide a terminal is that does not know it, and whether places lead to their files there.",
     ),
 ];
 
