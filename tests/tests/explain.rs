@@ -173,6 +173,8 @@ fn the_verdict_is_the_exit_code_and_the_remedy_is_told() {
         (&[], "amqp://localhost:5671", 1, "add \"*://localhost:5671\""),
         (&[], "amqp://localhost:5671", 1, "no interface that speaks `amqp`"),
         (&[], "redis://localhost", 1, "add \"redis://localhost\""),
+        // A client inside the component is as likely.
+        (&[], "redis://localhost", 1, "`tcp://localhost:6379`"),
         (
             &[],
             "redis://user:hunter2@localhost:6380/0",

@@ -8,6 +8,7 @@
 //! policy, destination ───► explain ─► layers, verdict, remedy
 //! policies ──────────────► EffectivePolicy ─► a document to commit and compare
 //! outport.test.toml ─────► PolicyTests ─► findings
+//! a code ────────────────► CodePage ─► what it means
 //! ```
 //!
 //! It parses with the same parser, counts with the same sets and asks the same decider as what runs guests: all
@@ -16,6 +17,7 @@
 
 mod app;
 mod code;
+mod codes;
 mod colours;
 mod denied_triggers;
 mod diagnostic;
@@ -33,6 +35,7 @@ mod wording;
 
 pub use app::{AppUnderReview, allow_list, part_lists, policies};
 pub use code::Code;
+pub use codes::{CodeKind, CodePage, codes_json, codes_list};
 pub use colours::{Colour, Colours};
 pub use denied_triggers::denied_triggers;
 pub use diagnostic::{Diagnostic, FindingCode, Fix, Quoted};

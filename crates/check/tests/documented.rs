@@ -1,7 +1,8 @@
 //! `docs/findings.md` is the list of findings, with an example of each: what is written there is run here, and
 //! must come out as it is printed there.
 //!
-//! `UPDATE_DOCS=1 cargo test -p outport-check --test documented` writes the outputs anew.
+//! `UPDATE_DOCS=1 cargo test -p outport-check --test documented` writes the outputs anew, into the source of the page, which
+//! stands beside the code that shows its sections (`src/codes.rs`).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ component = "web"
 "#;
 
 fn page() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/findings.md")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/codes/findings.md")
 }
 
 /// One section of the page.

@@ -1,6 +1,8 @@
 //! The problems that keep an app from running, as they are told.
 
 use outport_check::{Code, Diagnostic};
+use outport_manifest::nearest;
+use outport_policy::text;
 use outport_runtime::app::{AppProblem, AppProblemKind};
 
 /// The message for a problem, with the code that it has in `check` too.
@@ -18,4 +20,18 @@ pub(crate) fn diagnostic(problem: &AppProblem) -> Diagnostic {
     }
     .coded(code)
     .at(problem.location.clone())
+}
+
+/// What there is to say of a component that the app does not have.
+pub(crate) fn no_such_component(id: &str, known: &[&str]) -> Diagnostic {
+    let quoted: Vec<String> = known
+        .iter()
+        .map(|id| format!("`{}`", text::excerpt(id)))
+        .collect();
+    let all = format!("its components are {}", quoted.join(", "));
+    let error = Diagnostic::error(format!("the app has no component `{}`", text::quote(id)));
+    error.helped_by(match nearest(id, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{}`? {all}", text::excerpt(meant)),
+        None => all,
+    })
 }

@@ -301,7 +301,7 @@ const FOREIGN: [Foreign; 25] = [
     ),
     missing(
         &["--from-registry"],
-        "Outport does not run apps out of registries yet: give the app's directory or its `spin.toml`",
+        "give the reference where a path would stand: `outport up ghcr.io/me/app:1.0`",
     ),
     missing(
         &["--build"],

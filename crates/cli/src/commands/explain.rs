@@ -3,25 +3,28 @@
 //! Nothing runs and nothing is resolved: addresses of names are assumed as `--dns` says. Exit status 1 means that the
 //! destination is denied, or with `--diff` that the app reaches more than before; 3 that it depends on what its name
 //! resolves to, or the name of the egress proxy. Of several destinations a denied one counts first.
+//!
+//! A word that is a code is no destination but explained as that ([`codes`]), without an app.
+
+mod codes;
 
 use std::collections::{BTreeSet, HashSet};
-use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use outport_check::explain::{
     Assumption, EffectivePolicy, Explanation, Question, QuestionError, Verdict, explain as explain_one,
 };
-use outport_check::{Diagnostic, policies};
+use outport_check::{CodePage, Diagnostic, policies};
 use outport_egress::EgressProxies;
 use outport_manifest::{ComponentId, ResolvedApp};
 use outport_policy::{Address, EgressProxy, Endpoint, Host, Name, Operator, Policy, text};
 
 use crate::app_options::AppOptions;
+use crate::app_problem::no_such_component;
 use crate::appearance::Appearance;
 use crate::failure::Failure;
 use crate::files::{Files, read_text};
@@ -35,6 +38,10 @@ use crate::terminal::Terminal;
 /// component. There may be several, of which each has its own answer.
 ///
 /// Exit status 1 says that a destination is denied, 3 that it depends on what its name resolves to: `--dns` says that.
+///
+/// A code that stands in brackets in a message, such as `allow.port` or `entry.blocked`, is explained instead: what it means,
+/// who can lift it, and what to do. `--list` lists all codes. A host that is called like a code is written with the dot
+/// at its end, `allow.port.`, or as a URL.
 ///
 /// Takes the operator options of the commands that run guests, so that the same ones can be given. What there is
 /// nothing to do for here has no effect: `--dns-server`, `--audit-log`, `--admin-listen`, `--deny-warnings`, `--kernel-sandbox`,
@@ -61,8 +68,12 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
-    /// Destinations to explain
-    #[arg(value_name = "DESTINATION")]
+    /// List all codes that can be explained
+    #[arg(long, conflicts_with_all = ["destinations", "diff", "dns", "component", "from"])]
+    list: bool,
+
+    /// Destinations to explain, or codes
+    #[arg(value_name = "DESTINATION|CODE", value_parser = codes::AskedParser, hide_possible_values = true)]
     destinations: Vec<Asked>,
 
     #[command(flatten)]
@@ -74,11 +85,15 @@ enum Format {
     /// For people
     #[default]
     Human,
-    /// `docs/schema/explain.json` and `docs/schema/effective-policy.json`
+    /// `docs/schema/explain.json`, `docs/schema/effective-policy.json` and `docs/schema/codes.json`
     Json,
 }
 
 pub(super) fn explain(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
+    if let Some(text) = options.explained_codes()? {
+        io::stdout().write_all(text.as_bytes())?;
+        return Ok(0);
+    }
     let mut files = Files::default();
     let settings = options.operator.read(&mut files)?;
     let app = options.app.clone().pulled(&options.operator.loading, terminal)?;
@@ -110,30 +125,33 @@ struct Asking {
     parts: Vec<Policy>,
 }
 
-/// A destination as it was written, or what is wrong with it. An error of the command line would quote all of it, and there
-/// may be a password in it.
+/// What was asked about, as it was written. An error of the command line would quote all of it, and there may be a password
+/// in it: so what is wrong with it is told later.
 #[derive(Clone, Debug)]
-struct Asked(Result<Question, QuestionError>);
-
-impl FromStr for Asked {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.parse()))
-    }
+enum Asked {
+    /// A destination, or what is wrong with it.
+    Destination(Result<Question, QuestionError>),
+    /// A code.
+    Code(&'static CodePage),
+    /// What is none of both.
+    Neither(String),
 }
 
 impl Options {
     fn questions(&self) -> Result<Vec<Question>, Failure> {
-        let questions = self.destinations.iter().map(|Asked(question)| question.clone());
+        let questions = self.destinations.iter().filter_map(|asked| match asked {
+            Asked::Destination(question) => Some(question.clone()),
+            Asked::Code(_) | Asked::Neither(_) => None,
+        });
         let questions: Result<_, _> = questions.collect();
         questions.map_err(|error| Failure::unusable(Diagnostic::error(error.to_string())))
     }
 
     fn asked(&self) -> impl Iterator<Item = &Question> {
-        self.destinations
-            .iter()
-            .filter_map(|Asked(question)| question.as_ref().ok())
+        self.destinations.iter().filter_map(|asked| match asked {
+            Asked::Destination(Ok(question)) => Some(question),
+            Asked::Destination(Err(_)) | Asked::Code(_) | Asked::Neither(_) => None,
+        })
     }
 
     /// The policies of the components that are asked about.
@@ -163,13 +181,10 @@ impl Options {
             Some(unknown) if policies.is_empty() => {
                 let parts = app
                     .parts()
-                    .map(|(part, _)| format!("`{}/{}`", part.component, part.name));
-                let known: Vec<String> = ids(app).map(|id| format!("`{id}`")).chain(parts).collect();
-                let unknown = text::quote(unknown);
-                let error = Diagnostic::error(format!("the app has no component `{unknown}`"));
-                Err(Failure::unusable(
-                    error.helped_by(format!("its components are {}", known.join(", "))),
-                ))
+                    .map(|(part, _)| format!("{}/{}", part.component, part.name));
+                let known: Vec<String> = ids(app).map(ToString::to_string).chain(parts).collect();
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                Err(Failure::unusable(no_such_component(unknown, &known)))
             }
             _ => Ok(Asking { policies, parts }),
         }

@@ -182,14 +182,15 @@ impl Options {
         if manifest.component(id).is_some() {
             return Ok(());
         }
-        let known = manifest.components.iter();
-        let known: Vec<_> = known
-            .map(|component| format!("`{}`", component.id.value))
-            .collect();
-        Err(Failure::unusable(
-            Diagnostic::error(format!("the app has no component `{id}`"))
-                .helped_by(format!("its components are {}", known.join(", "))),
-        ))
+        let known = manifest
+            .components
+            .iter()
+            .map(|component| component.id.value.as_str());
+        let known: Vec<&str> = known.collect();
+        Err(Failure::unusable(app_problem::no_such_component(
+            id.as_str(),
+            &known,
+        )))
     }
 
     fn wants(&self, id: &ComponentId) -> bool {

@@ -373,7 +373,7 @@ const IN_VAIN_WITHOUT: [(&str, &str); 2] = [
 ];
 
 /// Options that are no keys, and where what they say belongs instead.
-pub(crate) const NO_KEYS: [(&str, &str); 24] = [
+pub(crate) const NO_KEYS: [(&str, &str); 25] = [
     ("ai-model", OF_AN_AUTHOR),
     ("allowed-outbound-hosts", OF_AN_AUTHOR),
     ("attribute", OF_A_LINE),
@@ -393,6 +393,7 @@ pub(crate) const NO_KEYS: [(&str, &str); 24] = [
     ("format", OF_A_LINE),
     ("from", OF_A_LINE),
     ("key-value-store", OF_AN_AUTHOR),
+    ("list", OF_A_LINE),
     ("payload", OF_A_LINE),
     ("quiet", OF_A_LINE),
     ("schema", OF_A_LINE),
