@@ -28,6 +28,7 @@ mod appearance;
 mod audit_output;
 mod author_options;
 mod brokers;
+mod built;
 mod client_tls;
 mod commands;
 mod compiled_code;
@@ -67,8 +68,10 @@ mod unmatched;
 mod upgrade;
 mod written_values;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{ColorChoice, CommandFactory, Parser};
 use commands::Command;
 use configuration::{Given, Unread, blame};
@@ -95,7 +98,7 @@ struct CommandLine {
     /// Say only what went wrong.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Say more.
+    /// Say more; with `--version`, also what was built in.
     #[arg(long, short, global = true)]
     verbose: bool,
     /// Read options from this file, `outport.toml`; `OUTPORT_CONFIG` names one too. None is read by itself.
@@ -114,7 +117,14 @@ fn main() {
     let words: Vec<_> = std::env::args_os().collect();
     // Until all is read that counts, and for what the parser says of it.
     appearance::choose(appearance::written(&words));
+    let is_all_asked = built::is_all_asked(&words);
     let line = match configuration::read(words) {
+        Err(Unread::Line(error)) if error.kind() == ErrorKind::DisplayVersion && is_all_asked => {
+            // A closed standard output is no reason for a panic.
+            let written = io::stdout().write_all(built::description().as_bytes());
+            std::process::exit(i32::from(written.is_err()));
+        }
+        Ok(line) => line,
         Err(Unread::Line(error)) => with_what_was_meant(error, CommandLine::command()).exit(),
         Err(Unread::Given(failure)) => std::process::exit(failure.show(Terminal::new(false, false))),
     };

@@ -128,6 +128,28 @@ pub use part::{PartView, add_for_part};
 pub use platform::{Platform, PlatformBuilder};
 use wasmtime::component::Linker;
 
+/// The features that are on, each of which is an interface.
+pub const INTERFACES: &[&str] = &[
+    #[cfg(feature = "key-value")]
+    "key-value",
+    #[cfg(feature = "llm")]
+    "llm",
+    #[cfg(feature = "mqtt")]
+    "mqtt",
+    #[cfg(feature = "mysql")]
+    "mysql",
+    #[cfg(feature = "postgres")]
+    "postgres",
+    #[cfg(feature = "redis")]
+    "redis",
+    #[cfg(feature = "sqlite")]
+    "sqlite",
+    #[cfg(feature = "sqs")]
+    "sqs",
+    #[cfg(feature = "tls")]
+    "tls",
+];
+
 /// Adds the interfaces of every feature that is on, but for those of [`tls`], which have a context of their own.
 ///
 /// # Errors

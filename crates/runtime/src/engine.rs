@@ -37,6 +37,12 @@ use crate::account::Account;
 use crate::cache::CompiledCode;
 use crate::memory_ceiling::MemoryCeiling;
 
+/// The version of wasmtime. All of its crates have the same.
+pub const WASMTIME_VERSION: &str = wasmtime_environ::VERSION;
+
+/// The versions of WASI that it has. Imports of older ones, from 0.2.0 on, are satisfied by the same.
+pub const WASI_VERSIONS: [&str; 2] = ["0.2.12", "0.3.0"];
+
 /// The time that a guest may compute before it lets its neighbours run.
 pub const TICK: Duration = Duration::from_millis(1);
 
