@@ -31,6 +31,7 @@ use crate::kernel_sandbox::SandboxOptions;
 use crate::list;
 use crate::load_options::LoadOptions;
 use crate::numbers::number;
+use crate::progress;
 use crate::spin_environment;
 use crate::state_options::StateOptions;
 use crate::telemetry::TelemetryOptions;
@@ -164,8 +165,12 @@ impl OperatorSettings {
 impl OperatorOptions {
     /// The place for compiled code, and those who compile. Guests see `directories`. The process must have one thread.
     pub(crate) fn compiled_code(&self, directories: &[Directory], terminal: Terminal) -> CompiledCode {
-        compiled_code(&self.loading.cache(), directories, terminal)
-            .compiled_apart(self.loading.compiling(), self.sandbox.confinement())
+        let code = compiled_code(&self.loading.cache(), directories, terminal)
+            .compiled_apart(self.loading.compiling(), self.sandbox.confinement());
+        match progress::of_compiling(terminal) {
+            Some(watch) => code.watched(watch),
+            None => code,
+        }
     }
 
     /// The same with what another reading says of [`READ_AGAIN`].

@@ -1,7 +1,8 @@
-//! How far transfers are, on a terminal: a line for each, which goes when it is done. That another process is waited for is
-//! said wherever anything is.
+//! How far transfers are, and for how long something is compiled, on a terminal: a line for each, which goes when it is done.
+//! That another process is waited for is said wherever anything is.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use outport_runtime::compiler::{CompileWatch, Compiling};
 use outport_sources::progress::{Progress, Quiet, Transfer};
 
 use crate::terminal::Terminal;
@@ -25,6 +26,29 @@ pub(crate) fn of(terminal: Terminal) -> Box<dyn Progress> {
     } else {
         Box::new(Lines(lines, terminal))
     }
+}
+
+/// Whoever is told of what is compiled; nobody where no terminal is: there the log says it, once it takes long.
+pub(crate) fn of_compiling(terminal: Terminal) -> Option<CompileWatch> {
+    let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style("{msg}"));
+    if terminal.is_quiet() || line.is_hidden() {
+        return None;
+    }
+    Some(Box::new(move |compiling: &Compiling<'_>| {
+        let Compiling { what, elapsed, .. } = compiling;
+        if !compiling.is_over {
+            line.set_message(format!("Compiling {what}… {} s", elapsed.as_secs()));
+            line.tick();
+            return;
+        }
+        // Not finished: the next component has the same line.
+        line.set_message(String::new());
+        line.suspend(|| {
+            if elapsed.as_secs() > 0 {
+                terminal.say(&format!("Compiled {what} in {:.1} s", elapsed.as_secs_f64()));
+            }
+        });
+    }))
 }
 
 impl Progress for Lines {

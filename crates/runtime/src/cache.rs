@@ -52,7 +52,7 @@ pub use self::directory::UnsafeDirectory;
 use self::filing::Filing;
 pub(crate) use self::notes::keep_note;
 pub use self::place::CacheDirectory;
-use crate::compiler::{CompileError, CompileLimits, Compiled, CompilerProcess, Confinement};
+use crate::compiler::{CompileError, CompileLimits, CompileWatch, Compiled, CompilerProcess, Confinement};
 
 /// Compiled code of components, in a directory or nowhere.
 #[derive(Debug)]
@@ -112,6 +112,17 @@ impl CompiledCode {
             Err(error) => Compiler::Failed(CompileError::Failed {
                 reason: format!("no process can be started for it: {error}"),
             }),
+        };
+        Self { compiler, ..self }
+    }
+
+    /// The same, which tells `watch` of what takes longer than a moment to compile. Default: after a second the log is told.
+    /// To be asked after [`compiled_apart`](Self::compiled_apart): what this process compiles itself is not told of.
+    #[must_use]
+    pub fn watched(self, watch: CompileWatch) -> Self {
+        let compiler = match self.compiler {
+            Compiler::Apart(process) => Compiler::Apart(process.watched(watch)),
+            other => other,
         };
         Self { compiler, ..self }
     }

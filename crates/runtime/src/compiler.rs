@@ -59,6 +59,22 @@ pub(crate) struct CompilerProcess {
     keeper: Pid,
     limits: CompileLimits,
     keeps: bool,
+    watch: Option<CompileWatch>,
+}
+
+/// Whoever is told again and again of what is compiled, for as long as it takes.
+pub type CompileWatch = Box<dyn Fn(&Compiling<'_>) + Send + Sync>;
+
+/// Something that is compiled, which takes longer than a moment.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Compiling<'c> {
+    /// The file and its size: "`web.wasm` (18 MiB)".
+    pub what: &'c str,
+    /// The time since it began.
+    pub elapsed: Duration,
+    /// True the last time.
+    pub is_over: bool,
 }
 
 /// The conversation with the keeper, and for how long it has been waited for.
@@ -163,7 +179,14 @@ impl CompilerProcess {
             keeper,
             limits,
             keeps: directory.is_some(),
+            watch: None,
         })
+    }
+
+    /// The same, which tells `watch` of what takes longer than a moment, in place of a line of the log.
+    pub(crate) fn watched(mut self, watch: CompileWatch) -> Self {
+        self.watch = Some(watch);
+        self
     }
 
     /// Compiles `bytes`, which are from `path`.
@@ -206,49 +229,58 @@ impl CompilerProcess {
         let mut conversation = self.conversation();
         let Conversation { stream, waited, told } = &mut *conversation;
         request.write(stream)?;
-        // Many small ones take as long as a large one: the first word of all is said after the time of all.
-        let timeout = if *told {
-            QUIET
-        } else {
-            // A timeout of zero is an error.
-            QUIET.saturating_sub(*waited).max(Duration::from_millis(1))
+        let begun = Instant::now();
+        let what = format!("`{}` ({})", text::path(path), Bytes(size));
+        tracing::debug!("compiling {what}");
+        let timeout = match self.watch {
+            Some(_) => MOMENT,
+            // Many small ones take as long as a large one: the first word of all is said after the time of all. A timeout of
+            // zero is an error.
+            None if !*told => QUIET.saturating_sub(*waited).max(Duration::from_millis(1)),
+            None => QUIET,
         };
         stream.set_read_timeout(Some(timeout))?;
-        let begun = Instant::now();
-        let waiting = |error: &io::Error| {
-            matches!(
-                error.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
-            )
-        };
         let mut told_of_this = false;
         let kind = loop {
             match message::read_kind(stream) {
-                Err(error) if waiting(&error) => {
+                Err(error) if is_waiting(&error) => {
                     *told = true;
-                    if !std::mem::replace(&mut told_of_this, true) {
-                        self.log(path, size);
-                    }
+                    let is_first = !std::mem::replace(&mut told_of_this, true);
+                    self.tell(&what, begun.elapsed(), is_first);
                 }
-                kind => break kind?,
+                kind => break kind,
             }
         };
         *waited += begun.elapsed();
+        if let Some(watch) = self.watch.as_ref().filter(|_| told_of_this) {
+            watch(&Compiling {
+                what: &what,
+                elapsed: begun.elapsed(),
+                is_over: true,
+            });
+        }
         stream.set_read_timeout(None)?;
-        Answer::read(kind, stream)
+        Answer::read(kind?, stream)
+    }
+
+    /// Tells that something is still compiled: a watch each time, the log once.
+    fn tell(&self, what: &str, elapsed: Duration, is_first: bool) {
+        match &self.watch {
+            Some(watch) => watch(&Compiling {
+                what,
+                elapsed,
+                is_over: false,
+            }),
+            None if !is_first => {}
+            None if self.keeps => tracing::info!("compiling {what}, which is done once"),
+            None => {
+                tracing::info!("compiling {what}, at every start since compiled code is not kept");
+            }
+        }
     }
 
     fn conversation(&self) -> MutexGuard<'_, Conversation> {
         self.conversation.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn log(&self, path: &Path, size: u64) {
-        let (path, size) = (text::path(path), Bytes(size));
-        if self.keeps {
-            tracing::info!("compiling `{path}` ({size}), which is done once")
-        } else {
-            tracing::info!("compiling `{path}` ({size}), at every start since compiled code is not kept");
-        }
     }
 
     /// Notes what a file holds.
@@ -310,5 +342,16 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// True of an error that says nothing but that there is no answer yet.
+fn is_waiting(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
+}
+
 /// The time for which nothing is said: of all that is compiled at a start, and then of each component.
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(1);
+
+/// The time between two words to a watch, and before the first.
+const MOMENT: Duration = Duration::from_millis(200);
