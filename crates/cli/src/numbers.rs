@@ -1,4 +1,16 @@
 //! Numbers, sizes and times of the command line.
+//!
+//! No library reads these as they are read here, so that what somebody has written goes on meaning the same:
+//!
+//! | written | here | `bytesize` 2 | | written | here | `humantime` 2 |
+//! | --- | --- | --- | --- | --- | --- | --- |
+//! | `64M`, `64MB` | 64 · 1024² bytes | 64 · 1000² | | `none` | no limit | an error |
+//! | `1K` | 1024 bytes | 1000 | | `1M` | an error | a month |
+//! | `2GiB` | 2 · 1024³ bytes | the same | | `0` | an error | no time |
+//! | `99999999999999G` | an error | 2⁶⁴ - 1 bytes | | `1h30m`, `1.5h`, `1 h`, `2d` | errors | times |
+//! | `1.5G`, `64 M` | errors | sizes | | `99999999999s` | an error | more than a clock holds |
+//!
+//! Telling apart what a library may be asked would be as much as reading it.
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -161,6 +173,7 @@ mod tests {
             ("64X", None),
             ("99999999999999G", None),
             ("1.5G", None),
+            ("64 M", None),
             ("M", None),
             ("-1", None),
             ("", None),
@@ -187,6 +200,18 @@ mod tests {
             ("10", None),
             ("s", None),
             ("99999999999s", None),
+            ("1h", Some(Some(Duration::from_secs(3600)))),
+            ("0s", Some(Some(Duration::ZERO))),
+            ("0", None),
+            ("1M", None),
+            ("1h30m", None),
+            ("1.5h", None),
+            ("1 h", None),
+            ("2d", None),
+            (
+                "4294967295h",
+                Some(Some(Duration::from_secs(4_294_967_295 * 3600))),
+            ),
         ];
         for (text, expected) in times {
             assert_eq!(time(text), expected, "{text:?}");
