@@ -84,6 +84,17 @@ impl Outport {
         self
     }
 
+    /// The process runs in a terminal of so many columns, which can show colours: what it writes to either stream is its
+    /// standard output, with the line ends of a terminal.
+    #[must_use]
+    pub fn in_terminal(self, columns: u16) -> Self {
+        let columns = columns.to_string();
+        let script = IN_TERMINAL.replace("COLUMNS", &columns);
+        self.variable("NO_COLOR", "")
+            .variable("TERM", "xterm-256color")
+            .after(format!("exec python3 -c '{script}' \"$0\" \"$@\""))
+    }
+
     /// A socket that the process inherits, as a service manager passes it: descriptor 3. The test keeps it, too.
     ///
     /// # Panics
@@ -262,6 +273,10 @@ impl Outport {
             .env("XDG_CACHE_HOME", shared_folder())
             .env("NO_COLOR", "1")
             .env_remove("RUST_BACKTRACE");
+        // Whatever the tests run in has no say in how text looks.
+        for name in ["CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_HYPERLINK"] {
+            command.env_remove(name);
+        }
         // Servers of tests are on this machine, which a proxy would not reach.
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
             command.env_remove(name).env_remove(name.to_ascii_lowercase());
@@ -316,6 +331,24 @@ impl Outport {
         self.folder.path().join("audit.jsonl")
     }
 }
+
+/// A program in Python that runs another one in a terminal, and passes on what that writes.
+const IN_TERMINAL: &str = r#"
+import fcntl, os, pty, struct, sys, termios
+child, terminal = pty.fork()
+if child == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
+    os.execvp(sys.argv[1], sys.argv[1:])
+while True:
+    try:
+        written = os.read(terminal, 65536)
+    except OSError:
+        break
+    if not written:
+        break
+    os.write(1, written)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"#;
 
 fn belongs_to_outport(variable: &OsStr) -> bool {
     let variable = variable.to_string_lossy();
