@@ -12,6 +12,7 @@ mod bad_input;
 mod being_started;
 mod bodies;
 mod brokers;
+mod build;
 mod chaining;
 mod check;
 mod check_and_up;
@@ -78,6 +79,7 @@ mod unread;
 mod up;
 mod upgrades;
 mod wagi;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::fs;
