@@ -31,8 +31,7 @@ source = "web.wasm"
 }
 
 fn command(command: &str) -> String {
-    app(&format!("[component.web.build]\ncommand = {command:?}\n"))
-        .replace("GUEST", "GUESTS/hello.wasm")
+    app(&format!("[component.web.build]\ncommand = {command:?}\n")).replace("GUEST", "GUESTS/hello.wasm")
 }
 
 fn build(manifest: &str) -> Outport {
@@ -55,7 +54,8 @@ fn runs(file: &Path) -> bool {
 
 fn is_zombie(number: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('Z'))
+    stat.rsplit_once(") ")
+        .is_none_or(|(_, state)| state.starts_with('Z'))
 }
 
 #[test]
@@ -113,7 +113,12 @@ build = ["echo last >> $ORDER"]
     let rows: [(&str, &[&str], &str, i32); 4] = [
         ("0", &[], "zebra\nant\nlast\n", 0),
         ("3", &[], "zebra\nant\n", 1),
-        ("0", &["--component=last", "--component=zebra"], "zebra\nlast\n", 0),
+        (
+            "0",
+            &["--component=last", "--component=zebra"],
+            "zebra\nlast\n",
+            0,
+        ),
         ("0", &["--component=nobody"], "", 2),
     ];
     let folder = tempfile::tempdir().unwrap();
@@ -121,10 +126,17 @@ build = ["echo last >> $ORDER"]
     for (code, options, expected, status) in rows {
         fs::write(&order, "").unwrap();
         let command = build(manifest).variable("CODE", code).variable("ORDER", &order);
-        let finished = command.options(options.iter().copied()).finish().expect_code(status);
+        let finished = command
+            .options(options.iter().copied())
+            .finish()
+            .expect_code(status);
         assert_eq!(fs::read_to_string(&order).unwrap(), expected, "{finished}");
     }
-    let finished = build(manifest).variable("CODE", "3").variable("ORDER", &order).finish().expect_code(1);
+    let finished = build(manifest)
+        .variable("CODE", "3")
+        .variable("ORDER", &order)
+        .finish()
+        .expect_code(1);
     says(
         &finished,
         &[
@@ -141,7 +153,10 @@ fn what_cannot_be_built_is_told_with_what_to_do() {
         (
             "frobnicate --all",
             1,
-            &["exit code 127", "`frobnicate` is not installed, or not on the `PATH`"],
+            &[
+                "exit code 127",
+                "`frobnicate` is not installed, or not on the `PATH`",
+            ],
         ),
         (
             "PATH=/nowhere cargo build --target wasm32-wasip2",
@@ -160,13 +175,17 @@ fn what_cannot_be_built_is_told_with_what_to_do() {
             1,
             &[
                 "`web` was built, and `web.wasm` is not there",
-                "spin.toml:11:10",
+                "spin.toml:11:11",
                 "correct `source`",
             ],
         ),
         ("mkdir web.wasm", 1, &["`web.wasm` is not a file"]),
         // What an attacker can have printed is not obeyed where it is quoted.
-        ("printf '\u{1b}[2J'; exit 1", 1, &["failed: `printf '\\u{1b}[2J'; exit 1`"]),
+        (
+            "printf '\u{1b}[2J'; exit 1",
+            1,
+            &["failed: `printf '\\u{1b}[2J'; exit 1`"],
+        ),
     ];
     for (text, code, expected) in rows {
         let manifest = app(&format!(
@@ -208,7 +227,7 @@ build = {{ command = "touch began", workdir = "{workdir}" }}
         let began = running.folder().join("began");
         running.wait_for_error_text(expected);
         assert!(!began.exists());
-        says(&running.finish().expect_code(2), &["spin.toml:11:", "`workdir`"]);
+        says(&running.finish().expect_code(2), &["spin.toml:12:", "`workdir`"]);
     }
 }
 
@@ -225,14 +244,22 @@ fn a_mistake_in_the_manifest_is_told_as_by_up() {
 #[test]
 fn an_app_without_commands_has_nothing_to_build() {
     let finished = build(&app("")).finish().expect_code(0);
-    says(&finished, &["Nothing to build: no component has a `build.command`"]);
+    says(
+        &finished,
+        &["Nothing to build: no component has a `build.command`"],
+    );
 }
 
 #[test]
 fn quiet_shows_what_a_command_wrote_only_if_it_fails() {
-    let fine = build(&command("echo much; cp GUEST web.wasm")).option("-q").finish();
+    let fine = build(&command("echo much; cp GUEST web.wasm"))
+        .option("-q")
+        .finish();
     assert_eq!(fine.expect_code(0).stderr, "");
-    let bad = build(&command("echo much; exit 1")).option("-q").finish().expect_code(1);
+    let bad = build(&command("echo much; exit 1"))
+        .option("-q")
+        .finish()
+        .expect_code(1);
     says(&bad, &["[web] much\n", "error: the build of `web` failed"]);
 }
 
@@ -241,7 +268,11 @@ fn long_lines_and_much_output_are_bounded_and_what_stays_behind_holds_nobody_up(
     let text = "head -c 3000000 /dev/zero | tr '\\0' x; sleep 600 & echo $! > left; cp GUEST web.wasm";
     let running = build(&command(text)).within(Duration::from_secs(60)).start();
     running.wait_for_error_text("Built web");
-    let left: i32 = fs::read_to_string(running.folder().join("left")).unwrap().trim().parse().unwrap();
+    let left: i32 = fs::read_to_string(running.folder().join("left"))
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
     let finished = running.finish().expect_code(0);
     let longest = finished.stderr.lines().map(str::len).max().unwrap();
     assert!(longest < 9000, "{longest}");
@@ -276,11 +307,16 @@ fn up_builds_first_if_that_is_asked_for() {
     let run = Outport::up(&manifest).finish().expect_code(2);
     says(&run, &["build it with `echo building;"]);
     assert!(!run.stderr.contains("[web]"), "{run}");
-    let run = Outport::up(&command("exit 9")).option("--build").finish().expect_code(1);
+    let run = Outport::up(&command("exit 9"))
+        .option("--build")
+        .finish()
+        .expect_code(1);
     says(&run, &["ended with exit code 9"]);
     assert!(!run.stderr.contains("Serving"), "{run}");
     // What is not wanted is not built.
-    let run = Outport::up(&manifest).options(["--build", "--component=nobody"]).finish();
+    let run = Outport::up(&manifest)
+        .options(["--build", "--component=nobody"])
+        .finish();
     says(&run.expect_code(2), &["the app has no component `nobody`"]);
 }
 
@@ -290,5 +326,11 @@ fn code_from_elsewhere_is_never_built() {
         .options(["--build", "localhost:1/me/app:1.0"])
         .finish()
         .expect_code(2);
-    says(&run, &["`--build` would run commands of `localhost:1/me/app:1.0`", "leave `--build` out"]);
+    says(
+        &run,
+        &[
+            "`--build` would run commands of `localhost:1/me/app:1.0`",
+            "leave `--build` out",
+        ],
+    );
 }

@@ -117,7 +117,9 @@ impl AppOptions {
         let command = Self::augment_args(clap::Command::new("outport"));
         let matches = command.try_get_matches_from(["outport"]);
         let options = matches.and_then(|matches| Self::from_arg_matches(&matches));
-        Ok(options.context("the options of an app have no defaults")?.at(Some(from)))
+        Ok(options
+            .context("the options of an app have no defaults")?
+            .at(Some(from)))
     }
 
     /// Reads the manifest to build what it names, which needs no values of variables.
@@ -135,7 +137,9 @@ impl AppOptions {
     pub(crate) fn files_of_variables(&self) -> Vec<PathBuf> {
         let named = self.variable.iter().filter_map(|argument| match argument {
             VariableArgument::Value { .. } => None,
-            VariableArgument::FileContent { path, .. } | VariableArgument::File { path, .. } => Some(path.clone()),
+            VariableArgument::FileContent { path, .. } | VariableArgument::File { path, .. } => {
+                Some(path.clone())
+            }
         });
         let dotenv = self.manifest_file().with_file_name(".env");
         std::iter::once(dotenv).chain(named).collect()

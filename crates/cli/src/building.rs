@@ -17,6 +17,7 @@ mod command;
 mod tools;
 
 use std::fs;
+use std::io::Write;
 use std::path::{Component as Step, Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,15 @@ pub(crate) struct Plan<'m> {
     steps: Vec<ToBuild<'m>>,
     /// Those that have nothing to run.
     without: Vec<&'m ComponentId>,
+}
+
+/// Where it is said what was built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Where everything else is said.
+    Terminal,
+    /// On standard output, for a process that passes it on.
+    Output,
 }
 
 /// One component that has commands.
@@ -91,7 +101,7 @@ impl<'m> Plan<'m> {
     /// # Errors
     ///
     /// The system does not let them be run.
-    pub(crate) fn run(&self, files: &Files, terminal: Terminal) -> Result<i32, Failure> {
+    pub(crate) fn run(&self, files: &Files, told: Told, terminal: Terminal) -> Result<i32, Failure> {
         self.say_what_is_left_out(terminal);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -100,7 +110,8 @@ impl<'m> Plan<'m> {
             let mut asked = Asked::listen()?;
             for step in &self.steps {
                 match self.build(step, &mut asked, terminal).await? {
-                    Built::Done => {}
+                    Built::Done(line) if told == Told::Terminal => terminal.say(&line),
+                    Built::Done(line) => std::io::stdout().write_all(line.as_bytes())?,
                     Built::Stopped(status) => return Ok(status),
                     Built::Failed(error) => {
                         terminal.show(&error, files);
@@ -158,8 +169,8 @@ impl<'m> Plan<'m> {
         }
         match self.made(step) {
             Ok(made) => {
-                terminal.say(&format!("Built {id}{made} in {}", seconds(begun.elapsed())));
-                Ok(Built::Done)
+                let line = format!("Built {id}{made} in {}", seconds(begun.elapsed()));
+                Ok(Built::Done(line))
             }
             Err(error) => Ok(Built::Failed(error)),
         }
@@ -167,7 +178,12 @@ impl<'m> Plan<'m> {
 
     /// Where a command runs, unless that is beside the manifest.
     fn place(&self, step: &ToBuild<'_>) -> String {
-        match &step.component.build.as_ref().and_then(|build| build.workdir.as_ref()) {
+        match &step
+            .component
+            .build
+            .as_ref()
+            .and_then(|build| build.workdir.as_ref())
+        {
             Some(workdir) => format!(" (in {})", text::message(&workdir.value)),
             None => String::new(),
         }
@@ -218,7 +234,8 @@ impl<'m> Plan<'m> {
 
 /// What came of a component.
 enum Built {
-    Done,
+    /// With the line that says so.
+    Done(String),
     /// Somebody asked to stop: the exit status.
     Stopped(i32),
     Failed(Diagnostic),
@@ -347,7 +364,14 @@ mod tests {
         let sizes = [0, 10_239, 10_240, 1_048_575, 1_048_576, 18 * 1_048_576 + 524_288].map(size);
         assert_eq!(
             sizes,
-            ["0 bytes", "10239 bytes", "10 KiB", "1023 KiB", "1.0 MiB", "18.5 MiB"]
+            [
+                "0 bytes",
+                "10239 bytes",
+                "10 KiB",
+                "1023 KiB",
+                "1.0 MiB",
+                "18.5 MiB"
+            ]
         );
         let times = [0, 1_250, 59_999, 60_000, 125_000].map(|ms| seconds(Duration::from_millis(ms)));
         assert_eq!(times, ["0.0 s", "1.2 s", "59.9 s", "1 min 0 s", "2 min 5 s"]);

@@ -58,10 +58,7 @@ pub(crate) fn status(status: ExitStatus) -> i32 {
 
 /// Has the system send `signal` to the process when the thread that starts it has ended: to be called where the main
 /// thread starts it.
-#[expect(
-    unsafe_code,
-    reason = "something is done between fork and exec; see SAFETY"
-)]
+#[expect(unsafe_code, reason = "something is done between fork and exec; see SAFETY")]
 pub(crate) fn end_with_parent(command: &mut Command, signal: Signal) {
     let parent = std::process::id();
     let ask = move || {
@@ -93,10 +90,7 @@ impl HandedOver {
     /// # Errors
     ///
     /// There are no descriptors left.
-    #[expect(
-        unsafe_code,
-        reason = "something is done between fork and exec; see SAFETY"
-    )]
+    #[expect(unsafe_code, reason = "something is done between fork and exec; see SAFETY")]
     pub(crate) fn to(command: &mut Command, sockets: &[(&TcpListener, &str)]) -> io::Result<Self> {
         let number = RawFd::try_from(sockets.len()).unwrap_or(RawFd::MAX - FIRST);
         let behind = FIRST + number;

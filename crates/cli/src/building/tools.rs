@@ -24,7 +24,8 @@ pub(super) fn advice(how: &Failure, command: &str, said: &str) -> Option<String>
             text::quote(first_word(command))
         )),
         Failure::Signal(libc::SIGKILL) => Some(
-            "somebody killed it: the system does so when there is too little memory, which `dmesg` tells".into(),
+            "somebody killed it: the system does so when there is too little memory, which `dmesg` tells"
+                .into(),
         ),
         _ => missing_part(said),
     }
@@ -73,7 +74,8 @@ fn missing_part(said: &str) -> Option<String> {
     if said.contains("ERR_MODULE_NOT_FOUND") || said.contains("Error: Cannot find module") {
         return Some("`npm install`, where `package.json` is, gets the packages that the build needs".into());
     }
-    let module = between(said, "No module named '", "'").or_else(|| between(said, "No module named ", "\n"))?;
+    let module =
+        between(said, "No module named '", "'").or_else(|| between(said, "No module named ", "\n"))?;
     Some(format!(
         "`pip install {}` installs it, in the virtual environment that the build runs in; the name of a package may differ",
         module.split('.').next().unwrap_or(module)
@@ -102,7 +104,10 @@ const TOOLS: [(&[&str], &str); 14] = [
         &["node", "npm", "npx"],
         "https://nodejs.org, or the package `npm` of the distribution",
     ),
-    (&["yarn", "pnpm"], "`corepack enable` brings it along with Node.js"),
+    (
+        &["yarn", "pnpm"],
+        "`corepack enable` brings it along with Node.js",
+    ),
     (
         &["tsc", "esbuild", "webpack", "rollup", "j2w", "jco"],
         "`npm install`, where `package.json` is, gets it, and `npx` or a script of `npm run` finds it there",
@@ -154,7 +159,12 @@ mod tests {
                 "sh: line 1: npm: command not found\n",
                 "nodejs.org",
             ),
-            (127, "npm run build", "[web] sh: 1: esbuild: not found\n", "`npm install`"),
+            (
+                127,
+                "npm run build",
+                "[web] sh: 1: esbuild: not found\n",
+                "`npm install`",
+            ),
             (
                 127,
                 "componentize-py -w x",
@@ -164,7 +174,12 @@ mod tests {
             (127, "tinygo build", "sh: 1: tinygo: not found", "tinygo.org"),
             (127, "go build", "/bin/sh: go: not found", "go.dev"),
             (127, "make", "", "build-essential"),
-            (127, "frobnicate", "sh: 1: frobnicate: not found", "correct `build.command`"),
+            (
+                127,
+                "frobnicate",
+                "sh: 1: frobnicate: not found",
+                "correct `build.command`",
+            ),
             (126, "./build", "sh: 1: ./build: Permission denied", "chmod +x"),
             (
                 101,
@@ -178,14 +193,24 @@ mod tests {
                 "error: no such command: `component`\n",
                 "cargo install --locked cargo-component",
             ),
-            (1, "node build.mjs", "code: 'ERR_MODULE_NOT_FOUND'", "`npm install`"),
+            (
+                1,
+                "node build.mjs",
+                "code: 'ERR_MODULE_NOT_FOUND'",
+                "`npm install`",
+            ),
             (
                 1,
                 "python3 -m componentize",
                 "ModuleNotFoundError: No module named 'spin_sdk.http'\n",
                 "pip install spin_sdk",
             ),
-            (1, "python3 -m x", "/usr/bin/python3: No module named x\n", "pip install x"),
+            (
+                1,
+                "python3 -m x",
+                "/usr/bin/python3: No module named x\n",
+                "pip install x",
+            ),
         ];
         for (code, command, said, expected) in rows {
             let advice = advice(&Failure::Code(code), command, said).unwrap_or_default();

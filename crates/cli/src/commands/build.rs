@@ -7,7 +7,7 @@ use outport_manifest::ComponentId;
 
 use super::up::{check_component, component_id};
 use crate::app_options::AppOptions;
-use crate::building::Plan;
+use crate::building::{Plan, Told};
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::terminal::Terminal;
@@ -35,6 +35,10 @@ pub(crate) struct Options {
     /// Build only this component; may be given several times
     #[arg(long, value_name = "ID", value_parser = component_id)]
     component: Vec<ComponentId>,
+
+    /// Write what was built to standard output: for the watcher, which says it when it has looked at what changed meanwhile
+    #[arg(long, hide = true)]
+    result_on_stdout: bool,
 }
 
 pub(super) fn build(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
@@ -46,5 +50,9 @@ pub(super) fn build(options: &Options, terminal: Terminal) -> Result<i32, Failur
     }
     let wants = |id: &ComponentId| options.component.is_empty() || options.component.contains(id);
     let plan = Plan::of(&manifest, wants).map_err(|wrong| Failure::unusable_in(&files, wrong))?;
-    plan.run(&files, terminal)
+    let told = match options.result_on_stdout {
+        true => Told::Output,
+        false => Told::Terminal,
+    };
+    plan.run(&files, told, terminal)
 }

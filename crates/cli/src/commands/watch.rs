@@ -74,7 +74,10 @@ pub(super) fn watch(options: &Options, terminal: Terminal) -> Result<i32, Failur
     let manager = ServiceManager::connect(terminal);
     options.refuse_what_cannot_be_watched()?;
     // What is not there at all will hardly come about.
-    options.app().read_manifest(&mut Files::default()).map_err(Failure::unusable)?;
+    options
+        .app()
+        .read_manifest(&mut Files::default())
+        .map_err(Failure::unusable)?;
     let sockets = Sockets::new(inherited);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -181,9 +184,15 @@ mod tests {
     #[test]
     fn options_that_only_the_watcher_has_are_not_passed_on() {
         let rows: [(&[&str], &[&str]); 5] = [
-            (&["--clear", "app", "--listen", "127.0.0.1:0"], &["app", "--listen", "127.0.0.1:0"]),
+            (
+                &["--clear", "app", "--listen", "127.0.0.1:0"],
+                &["app", "--listen", "127.0.0.1:0"],
+            ),
             (&["--debounce", "1s", "-q"], &["-q"]),
-            (&["--debounce=1s", "--skip-build", "--build", "-f", "x"], &["-f", "x"]),
+            (
+                &["--debounce=1s", "--skip-build", "--build", "-f", "x"],
+                &["-f", "x"],
+            ),
             (&["--", "--clear"], &["--", "--clear"]),
             (&["--env", "A=--clear"], &["--env", "A=--clear"]),
         ];

@@ -58,7 +58,9 @@ impl Seen {
 
 /// The files that say something else, or are only on one side.
 pub(super) fn difference(before: &Contents, now: &Contents) -> Vec<PathBuf> {
-    let changed = now.iter().filter(|(path, digest)| before.get(*path) != Some(digest));
+    let changed = now
+        .iter()
+        .filter(|(path, digest)| before.get(*path) != Some(digest));
     let gone = before.keys().filter(|path| !now.contains_key(*path));
     changed.map(|(path, _)| path).chain(gone).cloned().collect()
 }
@@ -133,12 +135,15 @@ impl Looker {
         };
         for (owner, place) in &places.all {
             look.notifier.watch_way_to(&place.base);
-            look.visit(&place.base.clone(), place.depth, owner, place, &mut HashSet::new());
+            look.visit(
+                &place.base.clone(),
+                place.depth,
+                owner,
+                place,
+                &mut HashSet::new(),
+            );
         }
-        let (seen, is_too_much) = (
-            look.seen,
-            look.files > MOST_FILES || look.entries > MOST_ENTRIES,
-        );
+        let (seen, is_too_much) = (look.seen, look.files > MOST_FILES || look.entries > MOST_ENTRIES);
         notifier.end(remarks);
         if is_too_much && !std::mem::replace(&mut self.told_of_bounds, true) {
             remarks.push(format!(

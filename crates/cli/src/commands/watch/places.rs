@@ -172,7 +172,10 @@ impl Places {
             ));
         }
         let folder = manifest.source.path().parent().unwrap_or(Path::new(""));
-        let workdir = build.workdir.as_ref().map_or("", |workdir| workdir.value.as_str());
+        let workdir = build
+            .workdir
+            .as_ref()
+            .map_or("", |workdir| workdir.value.as_str());
         for pattern in &build.watch {
             match Place::pattern(&folder.join(workdir), &pattern.value) {
                 Ok(place) => self.all.push((Owner::Build(id.clone()), place)),
@@ -190,7 +193,9 @@ pub(super) fn is_left_out(name: &OsStr) -> bool {
     LEFT_OUT.contains(&name)
         || name.ends_with('~')
         || name.starts_with(".#")
-        || [".swp", ".swx", ".swo", ".tmp"].iter().any(|end| name.ends_with(end))
+        || [".swp", ".swx", ".swo", ".tmp"]
+            .iter()
+            .any(|end| name.ends_with(end))
 }
 
 /// Directories of tools, and the file by which vim tries whether it may write.
@@ -239,12 +244,30 @@ mod tests {
             ("src/**/*.rs", "/app/web/src", None, "src/a/b.rs", "src/a/b.txt"),
             ("src/*.rs", "/app/web/src", Some(0), "src/b.rs", "src/a/b.rs"),
             ("*/*.rs", "/app/web", Some(1), "src/b.rs", "b.rs"),
-            ("Cargo.toml", "/app/web/Cargo.toml", None, "Cargo.toml", "Cargo.lock"),
+            (
+                "Cargo.toml",
+                "/app/web/Cargo.toml",
+                None,
+                "Cargo.toml",
+                "Cargo.lock",
+            ),
             ("src", "/app/web/src", None, "src/a/b/c", "srcs/a"),
             ("./src/../lib/**", "/app/web/lib", None, "lib/x/y", "src/x"),
-            ("../shared/*.wit", "/app/shared", Some(0), "../shared/a.wit", "../shared/a.rs"),
+            (
+                "../shared/*.wit",
+                "/app/shared",
+                Some(0),
+                "../shared/a.wit",
+                "../shared/a.rs",
+            ),
             ("**/*.{js,ts}", "/app/web", None, "a/b.ts", "a/b.css"),
-            ("{src,lib/deep}/*.rs", "/app/web", None, "lib/deep/b.rs", "lib/b.rs"),
+            (
+                "{src,lib/deep}/*.rs",
+                "/app/web",
+                None,
+                "lib/deep/b.rs",
+                "lib/b.rs",
+            ),
             ("src//a?.rs", "/app/web/src", Some(0), "src/ab.rs", "src/a.rs"),
         ];
         for (pattern, base, depth, matched, other) in rows {

@@ -11,10 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc::UnboundedSender;
 
-/// A process has ended: its number, and how.
-pub(super) type EndOf = (u32, ExitStatus);
+/// A process has ended.
+pub(super) struct End {
+    pub(super) id: u32,
+    pub(super) status: ExitStatus,
+    /// What it wrote to a standard output that is a pipe, cut off where it is long.
+    pub(super) said: String,
+}
 
 /// A process that was started. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -25,7 +31,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts it, and has its end told to `ends`. To be called on the main thread, in its runtime.
-    pub(super) fn start(mut command: Command, ends: &UnboundedSender<EndOf>) -> io::Result<Self> {
+    pub(super) fn start(mut command: Command, ends: &UnboundedSender<End>) -> io::Result<Self> {
         command.process_group(0);
         let mut child = tokio::process::Command::from(command).spawn()?;
         let id = child.id().unwrap_or_default();
@@ -34,9 +40,14 @@ impl Process {
         let descriptor = pidfd_open(pid, PidfdFlags::empty())?;
         let ends = ends.clone();
         tokio::spawn(async move {
+            let mut said = Vec::new();
+            if let Some(output) = child.stdout.take() {
+                let _ = output.take(LONGEST).read_to_end(&mut said).await;
+            }
             if let Ok(status) = child.wait().await {
+                let said = String::from_utf8_lossy(&said).into_owned();
                 // Nobody asks any more when the watcher ends.
-                let _ = ends.send((id, status));
+                let _ = ends.send(End { id, status, said });
             }
         });
         Ok(Self {
@@ -64,3 +75,6 @@ impl Process {
         });
     }
 }
+
+/// Bytes that a process has to say.
+const LONGEST: u64 = 4096;

@@ -66,7 +66,10 @@ mod tests {
     #[test]
     fn ready_is_who_says_so_of_itself() {
         for (message, expected) in [
-            ("READY=1\nMAINPID=7\nSTATUS=Serving http://127.0.0.1:3000\n", Some(7)),
+            (
+                "READY=1\nMAINPID=7\nSTATUS=Serving http://127.0.0.1:3000\n",
+                Some(7),
+            ),
             // Settings were read again.
             ("READY=1\n", None),
             ("MAINPID=7\n", None),

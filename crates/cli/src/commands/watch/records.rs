@@ -4,10 +4,11 @@
 //! failed is not built again before something of that has changed.
 //!
 //! A build may write what it also watches, such as generated code. Whoever wrote a file nobody can tell; so what changes while
-//! a component is built makes it be built again, but not for ever: each such round has a weight, more of it where the change
-//! came at once, as a build's own does. When that is [`ENOUGH`], the files are called the build's own, which is said once, and
-//! while it builds their changes count no more. A round in which nothing changed, and whatever changes while nothing is built,
-//! begins anew.
+//! a component is built makes it be built again, but not for ever: each such round in which the same files have changed has a
+//! weight, more of it where they did at once, as a build's own do. When that is [`ENOUGH`], the files are called the build's own,
+//! which is said once, and while it builds their changes count no more. A round in which nothing changed, and whatever changes while nothing is built,
+//! begins anew. A build that does not end after that, for a while by what it took before, is replaced all the same: it may be
+//! that somebody has saved a file again and again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -66,7 +67,11 @@ pub(super) enum Meaning {
 struct Record {
     last: Option<Outcome>,
     own: BTreeSet<PathBuf>,
+    /// Those that changed in each of the rounds that have a weight.
+    suspected: BTreeSet<PathBuf>,
     weight: u32,
+    /// The time that the last build took that came to an end.
+    took: Option<Duration>,
 }
 
 /// All components.
@@ -97,25 +102,48 @@ impl Records {
         if changed.is_empty() {
             return Meaning::Nothing;
         }
+        // A build writes the same files each time.
+        let same = changed.iter().any(|path| record.suspected.contains(path));
+        if same {
+            record.suspected.retain(|path| changed.contains(path));
+        } else {
+            record.suspected = changed.iter().cloned().collect();
+            record.weight = 0;
+        }
         record.weight += if after < AT_ONCE { 3 } else { 1 };
         if record.weight <= ENOUGH {
             return Meaning::Outdated;
         }
         record.weight = 0;
+        changed.retain(|path| record.suspected.contains(path));
         record.own.extend(changed.iter().cloned());
         Meaning::Own(changed)
     }
 
     /// A build has ended, and nothing that counts has changed meanwhile.
-    pub(super) fn ended(&mut self, id: &ComponentId, outcome: Outcome) {
+    pub(super) fn ended(&mut self, id: &ComponentId, outcome: Outcome, took: Duration) {
         let record = self.0.entry(id.clone()).or_default();
         record.weight = 0;
+        record.took = Some(took);
         record.last = Some(outcome);
     }
 
     /// A build has ended that was out of date by then: it is to be built again.
     pub(super) fn ended_outdated(&mut self, id: &ComponentId) {
         self.0.entry(id.clone()).or_default().last = None;
+    }
+
+    /// The time for which a build that seems to have written its own sources is waited for.
+    pub(super) fn patience(&self, id: &ComponentId) -> Duration {
+        let took = self.0.get(id).and_then(|record| record.took);
+        took.map_or(UNKNOWN, |took| (took * 3).max(SHORTEST))
+    }
+
+    /// Nothing is the build's own: it does not end, so somebody else has written that.
+    pub(super) fn disown(&mut self, id: &ComponentId) {
+        let record = self.0.entry(id.clone()).or_default();
+        record.own.clear();
+        record.weight = 0;
     }
 
     /// Something has changed while nothing was built.
@@ -135,6 +163,12 @@ impl Records {
 
 /// The weight of rounds after which files are the build's own.
 const ENOUGH: u32 = 6;
+
+/// The time that a build gets of which nobody knows how long it takes.
+const UNKNOWN: Duration = Duration::from_secs(60);
+
+/// The time that any build gets.
+const SHORTEST: Duration = Duration::from_secs(5);
 
 /// The time after its begin in which a build writes what it generates.
 const AT_ONCE: Duration = Duration::from_secs(3);
@@ -193,10 +227,11 @@ mod tests {
             sources: contents(text),
         };
         assert_eq!(records.todo(&id, &recipe("1")), Todo::Build);
-        records.ended(&id, Outcome::Failed(recipe("1")));
+        records.ended(&id, Outcome::Failed(recipe("1")), Duration::ZERO);
         assert_eq!(records.todo(&id, &recipe("1")), Todo::Wait);
         assert_eq!(records.todo(&id, &recipe("2")), Todo::Build);
-        records.ended(&id, Outcome::Built(recipe("2")));
+        records.ended(&id, Outcome::Built(recipe("2")), Duration::from_secs(4));
+        assert_eq!(records.patience(&id), Duration::from_secs(12));
         assert_eq!(records.todo(&id, &recipe("2")), Todo::Nothing);
         let other = Recipe {
             build: "make all".into(),

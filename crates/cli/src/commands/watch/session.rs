@@ -15,7 +15,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use outport_check::Colours;
@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep_until};
 use super::contents::{Contents, Looker, Seen};
 use super::notifier::Notifier;
 use super::places::{Owner, Places};
-use super::process::{EndOf, Process};
+use super::process::{End, Process};
 use super::ready::ReadySocket;
 use super::records::{Meaning, Outcome, Recipe, Records, Todo};
 use super::server::{Server, Servers, Which, how};
@@ -57,7 +57,7 @@ pub(super) struct Session<'o> {
     servers: Servers,
     /// What the app was made of that has ended by itself, or did not start.
     in_vain: Option<Contents>,
-    ends: UnboundedSender<EndOf>,
+    ends: UnboundedSender<End>,
     /// Since when something has changed, and when it did last.
     changing: Option<(Instant, Instant)>,
     stopping: Option<Stopping>,
@@ -81,6 +81,16 @@ struct Building {
     recipe: Recipe,
     begun: Instant,
     is_outdated: bool,
+    /// It seems to have written its own sources.
+    suspicion: Option<Suspicion>,
+}
+
+/// Sources have changed during a build, and it was probably the build: it is given time to end, and begins anew where it does
+/// not.
+struct Suspicion {
+    /// The files, where it was not known of them.
+    new: Vec<PathBuf>,
+    until: Instant,
 }
 
 /// Somebody has asked to stop.
@@ -210,37 +220,61 @@ impl<'o> Session<'o> {
     /// Files have changed while a component is built: where it is out of date by that, the build ends.
     fn look_at_build(&mut self, building: &mut Building, changed: &mut Vec<PathBuf>) {
         let now = self.seen.of(&Owner::Build(building.id.clone()));
-        if building.is_outdated || changed.is_empty() {
-            return;
+        let sources = &building.recipe.sources;
+        if building.is_outdated || now == *sources {
+            return self.say_changed(changed);
         }
-        match self.meaning(building, &now) {
-            Meaning::Outdated => {
-                building.is_outdated = true;
-                self.clear();
-                self.say_changed(changed);
-                building.process.end_within(POLITE);
-            }
-            Meaning::Nothing | Meaning::Own(_) => {
-                changed.retain(|path| !now.contains_key(path) && !building.recipe.sources.contains_key(path));
-                self.say_changed(changed);
-            }
+        let is_late = |suspicion: &Suspicion| Instant::now() >= suspicion.until;
+        if building.suspicion.as_ref().is_some_and(is_late) {
+            self.records.disown(&building.id);
+            return self.build_anew(building, changed);
         }
+        let after = building.begun.elapsed();
+        let new = match self.records.meaning(&building.id, sources, &now, after) {
+            Meaning::Outdated => return self.build_anew(building, changed),
+            Meaning::Nothing => Vec::new(),
+            Meaning::Own(files) => files,
+        };
+        changed.retain(|path| !now.contains_key(path) && !sources.contains_key(path));
+        self.say_changed(changed);
+        let until = Instant::now() + self.records.patience(&building.id);
+        let suspicion = building.suspicion.get_or_insert(Suspicion {
+            new: Vec::new(),
+            until,
+        });
+        suspicion.new.extend(new);
     }
 
-    fn meaning(&mut self, building: &Building, now: &Contents) -> Meaning {
-        let after = building.begun.elapsed();
-        let meaning = self
-            .records
-            .meaning(&building.id, &building.recipe.sources, now, after);
-        if let Meaning::Own(files) = &meaning {
+    fn build_anew(&self, building: &mut Building, changed: &[PathBuf]) {
+        building.is_outdated = true;
+        self.clear();
+        self.say_changed(changed);
+        building.process.end_within(POLITE);
+    }
+
+    /// True if a build that has ended is to be done again: sources have changed meanwhile. Once more where that seems to be the
+    /// build's own doing, so that what somebody else may have changed is built in any case.
+    fn is_outdated(&mut self, building: &Building, now: &Contents) -> bool {
+        if building.is_outdated {
+            return true;
+        }
+        let suspected = building.suspicion.iter().flat_map(|suspicion| &suspicion.new);
+        let mut own: Vec<PathBuf> = suspected.cloned().collect();
+        let (sources, after) = (&building.recipe.sources, building.begun.elapsed());
+        match self.records.meaning(&building.id, sources, now, after) {
+            Meaning::Outdated => return true,
+            Meaning::Nothing => {}
+            Meaning::Own(files) => own.extend(files),
+        }
+        if !own.is_empty() {
             let id = &building.id;
             self.terminal.insist(&format!(
-                "the build of {id} writes what it watches itself ({}): from now on that builds nothing again; leave it out of \
-                 `build.watch`",
-                names(files)
+                "the build of {id} writes what it watches itself ({}): while it builds, changes of that do not count; better \
+                 leave it out of `build.watch`",
+                names(&own)
             ));
         }
-        meaning
+        !own.is_empty()
     }
 
     /// Does what is to be done next, if nothing is done already.
@@ -291,7 +325,9 @@ impl<'o> Session<'o> {
 
     fn build(&mut self, id: ComponentId, recipe: Recipe) -> Result<(), Failure> {
         let manifest = self.options.app().manifest_file();
-        let command = own_process::build(&manifest, std::slice::from_ref(&id), self.terminal);
+        let mut command = own_process::build(&manifest, std::slice::from_ref(&id), self.terminal);
+        // Whoever changes something when that is said changes it after the look.
+        command.arg("--result-on-stdout").stdout(Stdio::piped());
         let process = Process::start(command, &self.ends)?;
         self.building = Some(Building {
             id,
@@ -299,27 +335,33 @@ impl<'o> Session<'o> {
             recipe,
             begun: Instant::now(),
             is_outdated: false,
+            suspicion: None,
         });
         Ok(())
     }
 
     /// A build has ended.
-    fn built(&mut self, building: Building, status: ExitStatus) -> Result<(), Failure> {
-        self.look();
+    fn built(&mut self, building: Building, end: &End) -> Result<(), Failure> {
+        let mut changed = self.look();
         self.read_what_changed();
         let now = self.seen.of(&Owner::Build(building.id.clone()));
-        let is_outdated =
-            building.is_outdated || self.meaning(&building, &now) == Meaning::Outdated;
+        let is_outdated = self.is_outdated(&building, &now);
+        let took = building.begun.elapsed();
         let recipe = Recipe {
             sources: now,
             ..building.recipe
         };
+        if !end.said.is_empty() {
+            self.terminal.say(&end.said);
+        }
         if is_outdated {
+            changed.retain(|path| !self.places.is_made(path));
+            self.say_changed(&changed);
             self.records.ended_outdated(&building.id);
-        } else if status.success() {
-            self.records.ended(&building.id, Outcome::Built(recipe));
+        } else if end.status.success() {
+            self.records.ended(&building.id, Outcome::Built(recipe), took);
         } else {
-            self.records.ended(&building.id, Outcome::Failed(recipe));
+            self.records.ended(&building.id, Outcome::Failed(recipe), took);
             self.say_what_goes_on(&format!("build failed: {}", building.id));
         }
         self.step()
@@ -364,14 +406,15 @@ impl<'o> Session<'o> {
         Ok(())
     }
 
-    fn ended(&mut self, id: u32, status: ExitStatus) -> Result<(), Failure> {
+    fn ended(&mut self, end: &End) -> Result<(), Failure> {
+        let (id, status) = (end.id, end.status);
         if let Some(stopping) = &mut self.stopping
             && stopping.serving == Some(id)
         {
             stopping.status = own_process::status(status);
         }
         if let Some(building) = self.building.take_if(|building| building.process.id() == id) {
-            return self.built(building, status);
+            return self.built(building, end);
         }
         match self.servers.ended(id) {
             _ if self.stopping.is_some() => {}
@@ -445,7 +488,7 @@ impl<'o> Session<'o> {
 /// The watcher, and where it hears of the ends of processes.
 pub(super) struct SessionWithNews<'o> {
     session: Session<'o>,
-    ended: UnboundedReceiver<EndOf>,
+    ended: UnboundedReceiver<End>,
 }
 
 impl SessionWithNews<'_> {
@@ -472,6 +515,8 @@ impl SessionWithNews<'_> {
             let settles = watcher.settles();
             let is_stopping = watcher.stopping.is_some();
             tokio::select! {
+                // Who was ready and has ended since was ready first.
+                biased;
                 () = next(&mut interrupt) => watcher.stop(SignalKind::interrupt(), &manager),
                 () = next(&mut terminate) => watcher.stop(SignalKind::terminate(), &manager),
                 () = next(&mut hang_up) => {
@@ -481,12 +526,12 @@ impl SessionWithNews<'_> {
                         serving.process.signal(Signal::HUP);
                     }
                 }
-                Some((id, status)) = self.ended.recv() => watcher.ended(id, status)?,
                 id = watcher.ready.next() => {
                     if watcher.servers.is_ready(id) && !std::mem::replace(&mut was_ready, true) {
                         manager.ready("Watching, and serving");
                     }
                 }
+                Some(end) = self.ended.recv() => watcher.ended(&end)?,
                 () = watcher.notifier.happened(), if !is_stopping => {
                     let now = Instant::now();
                     let since = watcher.changing.map_or(now, |(since, _)| since);
@@ -502,13 +547,21 @@ impl SessionWithNews<'_> {
 }
 
 impl Session<'_> {
-    /// The moment at which what changes counts as settled.
+    /// The moment of the next look: when what changes has settled, or when a suspicious build should have ended.
     fn settles(&self) -> Option<Instant> {
-        let (since, last) = self.changing?;
-        let debounce = self.options.debounce();
-        // What changes all the time is looked at all the same.
-        let longest = (debounce * 20).max(Duration::from_secs(1));
-        Some((last + debounce).min(since + longest))
+        let suspicion = self
+            .building
+            .as_ref()
+            .filter(|building| !building.is_outdated)
+            .and_then(|building| building.suspicion.as_ref())
+            .map(|suspicion| suspicion.until);
+        let settled = self.changing.map(|(since, last)| {
+            let debounce = self.options.debounce();
+            // What changes all the time is looked at all the same.
+            let longest = (debounce * 20).max(Duration::from_secs(1));
+            (last + debounce).min(since + longest)
+        });
+        suspicion.into_iter().chain(settled).min()
     }
 }
 
