@@ -12,6 +12,7 @@ mod bad_input;
 mod being_started;
 mod bodies;
 mod brokers;
+mod build;
 mod built;
 mod chaining;
 mod check;
@@ -81,6 +82,7 @@ mod unread;
 mod up;
 mod upgrades;
 mod wagi;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::fs;

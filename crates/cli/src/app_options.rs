@@ -7,7 +7,8 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use anyhow::Context;
+use clap::{Args, FromArgMatches};
 use outport_check::Diagnostic;
 use outport_files::regular_file;
 use outport_manifest::{
@@ -109,6 +110,44 @@ impl AppOptions {
                 Err(Failure::unusable_in(files, [wrong, misspelled].concat()))
             }
         }
+    }
+
+    /// The app at a path, with nothing else said of it.
+    pub(crate) fn of(from: &Path) -> Result<Self, Failure> {
+        let command = Self::augment_args(clap::Command::new("outport"));
+        let matches = command.try_get_matches_from(["outport"]);
+        let options = matches.and_then(|matches| Self::from_arg_matches(&matches));
+        Ok(options
+            .context("the options of an app have no defaults")?
+            .at(Some(from)))
+    }
+
+    /// Reads the manifest to build what it names, which needs no values of variables.
+    pub(crate) fn read_to_build(&self, files: &mut Files) -> Result<Manifest, Failure> {
+        let source = self.read_manifest(files).map_err(Failure::unusable)?;
+        let reading = Manifest::parse(&source);
+        conceal_secrets(&reading, files);
+        let (manifest, _) = reading.complete().map_err(|problems| {
+            Failure::unusable_in(files, problems.0.iter().map(Diagnostic::from).collect())
+        })?;
+        Ok(manifest)
+    }
+
+    /// The files that values of variables come from: `.env`, whether or not there is one, and those of `--variable`.
+    pub(crate) fn files_of_variables(&self) -> Vec<PathBuf> {
+        let named = self.variable.iter().filter_map(|argument| match argument {
+            VariableArgument::Value { .. } => None,
+            VariableArgument::FileContent { path, .. } | VariableArgument::File { path, .. } => {
+                Some(path.clone())
+            }
+        });
+        let dotenv = self.manifest_file().with_file_name(".env");
+        std::iter::once(dotenv).chain(named).collect()
+    }
+
+    /// The reference of a registry that the app is named by, if it is.
+    pub(crate) fn named_reference(&self) -> Option<String> {
+        named_reference(&self.from).map(|reference| reference.to_string())
     }
 
     /// Fills in the values of the variables, whatever is wrong with them or the manifest. What cannot be read at all is

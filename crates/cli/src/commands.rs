@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod build;
 mod check;
 mod completions;
 mod config;
@@ -14,6 +15,7 @@ mod single;
 mod trigger;
 mod up;
 mod update;
+mod watch;
 
 use clap::Subcommand;
 
@@ -25,6 +27,8 @@ pub(crate) enum Command {
     Up(up::Options),
     Run(run::Options),
     Serve(serve::Options),
+    Build(build::Options),
+    Watch(watch::Options),
     Trigger(trigger::Options),
     Check(check::Options),
     Explain(explain::Options),
@@ -44,6 +48,8 @@ impl Command {
             Self::Up(options) => up::up(&options, terminal),
             Self::Run(options) => run::run(options, terminal),
             Self::Serve(options) => serve::serve(&options, terminal),
+            Self::Build(options) => build::build(&options, terminal),
+            Self::Watch(options) => watch::watch(&options, terminal),
             Self::Trigger(options) => trigger::trigger(options, terminal),
             Self::Check(options) => check::check(&options, terminal),
             Self::Explain(options) => explain::explain(&options, terminal),

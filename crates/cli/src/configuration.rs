@@ -149,6 +149,15 @@ fn read_line(words: Vec<OsString>, files: &mut Files) -> Result<Read, Unread> {
     })
 }
 
+/// The words of this process without its own name and that of the command: those before the command, and those behind.
+pub(crate) fn words_around_the_command() -> (Vec<OsString>, Vec<OsString>) {
+    let given = Given::of_the_process();
+    let (_, at) = place_behind_the_command(&CommandLine::command(), given.words());
+    let (before, behind) = given.words().split_at(at);
+    let before = before.iter().skip(1).take(at.saturating_sub(2));
+    (before.cloned().collect(), behind.to_vec())
+}
+
 /// The values of an option that was typed, if it was.
 fn typed(key: &Key, matches: &ArgMatches) -> Option<(String, Vec<OsString>)> {
     if matches.value_source(key.id())? != ValueSource::CommandLine {

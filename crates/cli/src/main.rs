@@ -12,6 +12,7 @@
 //!                         │ state_options      where stores and databases are, and what is put into them
 //!                         │ telemetry, otlp    what the operator's tools see
 //!                         │ inherited, upgrade, service_manager   how the process is started, replaced and watched
+//!                         │ building, own_process   the commands that make components, and other processes
 //!                         │ startup            from these to guests that may run: engine, sandbox, network, signals
 //!                         ▼
 //!                       outport_runtime
@@ -28,6 +29,7 @@ mod appearance;
 mod audit_output;
 mod author_options;
 mod brokers;
+mod building;
 mod built;
 mod client_tls;
 mod commands;
@@ -47,6 +49,7 @@ mod network;
 mod numbers;
 mod operator_options;
 mod otlp;
+mod own_process;
 mod platform;
 mod progress;
 mod reach;
@@ -174,7 +177,7 @@ mod tests {
             (["up", "--max-instance-memory=1"], "'--max-memory'"),
             (["up", "-c"], "'--component'"),
             (["serve", "-e"], "'--env'"),
-            (["up", "--build"], "`spin build`"),
+            (["serve", "--build"], "`outport up --build`"),
             (
                 ["up", "--key-value-store=x"],
                 "`key_value_stores` of its `spin.toml`",
@@ -227,7 +230,7 @@ mod tests {
             let shown = super::with_what_was_meant(error, super::CommandLine::command()).to_string();
             assert!(shown.contains(told), "{:?}: {shown}", line.collect::<Vec<_>>());
         }
-        for (command, meant) in [("build", "`spin build`"), ("new", "`spin new`")] {
+        for (command, meant) in [("new", "`spin new`")] {
             let error = super::CommandLine::try_parse_from(["outport", command]).unwrap_err();
             let told = super::with_what_was_meant(error, super::CommandLine::command()).to_string();
             assert!(told.contains(meant), "{told}");

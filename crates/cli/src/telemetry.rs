@@ -168,7 +168,8 @@ impl TelemetryOptions {
     }
 }
 
-fn bind_admin(address: SocketAddr) -> Result<AdminListener, Failure> {
+/// Listens for tools.
+pub(crate) fn bind_admin(address: SocketAddr) -> Result<AdminListener, Failure> {
     AdminListener::bind(address).map_err(|error| {
         let error = format!("{error}; choose another address with `--admin-listen`: port 0 takes a free one");
         not_listened_at("admin-listen", &error).into()

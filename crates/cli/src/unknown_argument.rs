@@ -124,15 +124,7 @@ fn another_programs_command(error: &clap::Error) -> Option<&'static str> {
     known.map(|(_, instead)| *instead)
 }
 
-const FOREIGN_COMMANDS: [(&str, &str); 8] = [
-    (
-        "build",
-        "Outport does not build yet: `spin build` does, then `outport up` runs the app",
-    ),
-    (
-        "watch",
-        "Outport does not build yet: `spin build` does, then `outport up` runs the app",
-    ),
+const FOREIGN_COMMANDS: [(&str, &str); 6] = [
     ("new", "Outport does not make apps yet: `spin new` does"),
     ("add", "Outport does not make components yet: `spin add` does"),
     (
@@ -305,7 +297,7 @@ const FOREIGN: [Foreign; 25] = [
     ),
     missing(
         &["--build"],
-        "Outport does not build yet: `spin build` does, then `outport up` runs the app",
+        "`outport up --build` builds an app and runs it, and `outport build` only builds it",
     ),
     renamed(
         &["--key-value-store", "--key-value-stores"],

@@ -13,7 +13,7 @@ mod queue;
 
 use std::fs::File;
 use std::future::poll_fn;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -22,6 +22,8 @@ use outport_egress::GateCtx;
 
 pub(crate) use self::guest::GuestOutput;
 pub use self::observer::{GuestLine, OutputObserver, Stream, observe};
+pub use self::prefixed::Prefixed;
+use self::prefixed::{Reader, prefix_of};
 use self::queue::{Output, OutputQueue};
 
 /// The treatment of a guest's output when a mebibyte of it waits for the reader.
@@ -53,6 +55,16 @@ static STREAMS: OnceLock<io::Result<StandardStreams>> = OnceLock::new();
 pub fn open(when_full: WhenFull) -> io::Result<&'static StandardStreams> {
     let opened = STREAMS.get_or_init(|| StandardStreams::start(when_full));
     opened.as_ref().map_err(|error| error.kind().into())
+}
+
+/// What a program writes that works on a component, on its way to standard error: with the name before each line, as the
+/// output of a guest has it, and no more done by it to a terminal. A last line without an end is handed to `rest`.
+pub fn of_a_tool(component: &str, rest: impl Fn(&[u8]) + Send + Sync + 'static) -> Prefixed {
+    let reader = match io::stderr().is_terminal() {
+        true => Reader::Terminal,
+        false => Reader::Other,
+    };
+    Prefixed::new(prefix_of(component), reader, rest)
 }
 
 /// The streams, if they are open already.

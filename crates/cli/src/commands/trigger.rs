@@ -15,6 +15,7 @@ use outport_runtime::stdio::WhenFull;
 use outport_runtime::triggers::{Brokers, Event, EventError, Handled, SqsAttribute, SqsMessage, SqsValue};
 
 use self::given::{Attribute, Payload, Topic, now};
+use super::up::check_component;
 use super::{TRAPPED, up};
 use crate::app_options::AppOptions;
 use crate::author_options::Variable;
@@ -154,7 +155,7 @@ fn run(up: &up::Options, id: &ComponentId, cause: Cause, terminal: Terminal) -> 
         .clone()
         .pulled(&up.operator().loading, terminal)?;
     let written = app_options.read(&mut startup.files, &mut remarks)?;
-    up.check_component(id, &written.manifest)?;
+    check_component(id, &written.manifest)?;
     terminal.show_all(&remarks, &startup.files);
     let state = up.state(&written.manifest, &app_options, &startup)?;
     let stores = state.directories()?;

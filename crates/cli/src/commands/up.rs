@@ -3,6 +3,7 @@
 //! Its HTTP triggers are served, and its events waited for, until somebody asks to stop. Its command triggers run once, at
 //! start, all at the same time; an app of command triggers alone ends with them.
 
+mod build_first;
 mod summary;
 
 use std::collections::HashMap;
@@ -68,8 +69,12 @@ pub(crate) struct Options {
     #[arg(long)]
     no_output_prefix: bool,
 
+    /// Build the app first, as `outport build` does
+    #[arg(long)]
+    build: bool,
+
     #[command(flatten)]
-    service: ServiceOptions,
+    pub(super) service: ServiceOptions,
 
     #[command(flatten)]
     operator: OperatorOptions,
@@ -81,10 +86,12 @@ pub(crate) struct Options {
 pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
     // Before anything is opened, whose descriptors could be taken for them.
     let inherited = Inherited::take()?;
+    if let Some(status) = options.build_first(terminal)? {
+        return Ok(status);
+    }
     let mut startup = Startup::begin(&options.operator, terminal)?;
     let mut remarks = startup.settings.remarks.clone();
-    let app_options = options.app.at(options.path.as_deref());
-    let app_options = app_options.pulled(&options.operator.loading, terminal)?;
+    let app_options = options.app_at().pulled(&options.operator.loading, terminal)?;
     let written = app_options.read(&mut startup.files, &mut remarks)?;
     let components = &written.manifest.components;
     remarks.extend(startup.settings.client_tls.unknown_components(components));
@@ -158,6 +165,7 @@ impl Options {
             component: Vec::new(),
             env,
             no_output_prefix,
+            build: false,
             service,
             operator,
             limits,
@@ -170,6 +178,11 @@ impl Options {
 
     pub(super) fn app_options(&self) -> &AppOptions {
         &self.app
+    }
+
+    /// The app that is meant, by `-f` or without.
+    pub(super) fn app_at(&self) -> AppOptions {
+        self.app.at(self.path.as_deref())
     }
 
     /// Memory of all instances.
@@ -193,7 +206,7 @@ impl Options {
         )))
     }
 
-    fn wants(&self, id: &ComponentId) -> bool {
+    pub(super) fn wants(&self, id: &ComponentId) -> bool {
         self.component.is_empty() || self.component.contains(id)
     }
 
@@ -218,15 +231,11 @@ impl Options {
         }
     }
 
-    fn check_components(&self, manifest: &Manifest) -> Result<(), Failure> {
+    pub(super) fn check_components(&self, manifest: &Manifest) -> Result<(), Failure> {
         for id in &self.component {
-            self.check_component(id, manifest)?;
+            check_component(id, manifest)?;
         }
-        let commands = &manifest.command_triggers;
-        let runs_commands = commands
-            .iter()
-            .any(|trigger| self.wants(&trigger.component.value));
-        if self.serves_http(manifest) || runs_commands || self.waits_for_events(manifest) {
+        if self.serves_http(manifest) || self.runs_commands(manifest) || self.waits_for_events(manifest) {
             return Ok(());
         }
         let wanted: Vec<_> = self.component.iter().map(|id| format!("`{id}`")).collect();
@@ -259,7 +268,7 @@ impl Options {
         }]
     }
 
-    fn audience(&self, manifest: &Manifest) -> Audience {
+    pub(super) fn audience(&self, manifest: &Manifest) -> Audience {
         if self.serves_http(manifest) {
             Audience::Clients
         } else if self.waits_for_events(manifest) {
@@ -275,6 +284,11 @@ impl Options {
             let picked = |id: &Located<ComponentId>| self.wants(&id.value);
             trigger.component().map_or(self.component.is_empty(), picked)
         })
+    }
+
+    pub(super) fn runs_commands(&self, manifest: &Manifest) -> bool {
+        let mut triggers = manifest.command_triggers.iter();
+        triggers.any(|trigger| self.wants(&trigger.component.value))
     }
 
     /// Refuses to start where events would never come.
@@ -300,7 +314,7 @@ impl Options {
         }
     }
 
-    fn waits_for_events(&self, manifest: &Manifest) -> bool {
+    pub(super) fn waits_for_events(&self, manifest: &Manifest) -> bool {
         let mut triggers = manifest.event_triggers.iter();
         triggers.any(|trigger| self.wants(&trigger.component.value))
     }
@@ -474,6 +488,21 @@ pub(super) fn status(outcome: Result<i32, CommandError>, terminal: Terminal) -> 
     }
 }
 
-fn component_id(text: &str) -> Result<ComponentId, IdentifierError> {
+/// Refuses a component that the app does not have.
+pub(super) fn check_component(id: &ComponentId, manifest: &Manifest) -> Result<(), Failure> {
+    if manifest.component(id).is_some() {
+        return Ok(());
+    }
+    let known = manifest.components.iter();
+    let known: Vec<_> = known
+        .map(|component| format!("`{}`", component.id.value))
+        .collect();
+    Err(Failure::unusable(
+        Diagnostic::error(format!("the app has no component `{id}`"))
+            .helped_by(format!("its components are {}", known.join(", "))),
+    ))
+}
+
+pub(super) fn component_id(text: &str) -> Result<ComponentId, IdentifierError> {
     ComponentId::parse(text)
 }

@@ -373,11 +373,12 @@ const IN_VAIN_WITHOUT: [(&str, &str); 2] = [
 ];
 
 /// Options that are no keys, and where what they say belongs instead.
-pub(crate) const NO_KEYS: [(&str, &str); 25] = [
+pub(crate) const NO_KEYS: [(&str, &str); 27] = [
     ("ai-model", OF_AN_AUTHOR),
     ("allowed-outbound-hosts", OF_AN_AUTHOR),
     ("attribute", OF_A_LINE),
     ("body", OF_A_LINE),
+    ("build", OF_A_LINE),
     ("command", OF_A_LINE),
     ("component", OF_A_LINE),
     (
@@ -397,6 +398,7 @@ pub(crate) const NO_KEYS: [(&str, &str); 25] = [
     ("payload", OF_A_LINE),
     ("quiet", OF_A_LINE),
     ("schema", OF_A_LINE),
+    ("skip-build", OF_A_LINE),
     ("sqlite-database", OF_AN_AUTHOR),
     ("timestamp", OF_A_LINE),
     ("topic", OF_A_LINE),

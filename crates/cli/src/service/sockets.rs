@@ -8,7 +8,7 @@
 //! | the process at `--upgrade-socket` ([`Upgrade`]) | taken over where they are at the address that is asked for |
 //! | itself | at `--listen` |
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use outport_check::Diagnostic;
 use outport_policy::text;
@@ -87,6 +87,11 @@ pub(crate) fn take_over(
     Ok(offer)
 }
 
+fn bind(wanted: SocketAddr, workers: usize) -> Result<Listeners, Failure> {
+    let bound = Listeners::bind(wanted, workers);
+    Ok(bound.map_err(|error| not_listened_at("listen", &error.to_string()))?)
+}
+
 impl ServiceOptions {
     /// Takes the addresses, so that nobody else does while the rest is made ready; of tools the one that is handed to this
     /// process.
@@ -130,6 +135,17 @@ impl ServiceOptions {
             admin,
             upgrade,
         })
+    }
+
+    /// Listens where clients are to be served, for a process that does it.
+    pub(crate) fn bind(&self) -> Result<Vec<TcpListener>, Failure> {
+        let wanted = self.listen.unwrap_or(DEFAULT);
+        Ok(bind(wanted, self.limits.workers())?.copies()?)
+    }
+
+    /// True if `--upgrade-socket` was given.
+    pub(crate) fn has_an_upgrade_socket(&self) -> bool {
+        self.upgrade_socket.is_some()
     }
 
     /// Refuses to meet the next process where a guest can change what is there.
@@ -198,8 +214,7 @@ impl ServiceOptions {
         let wanted = self.listen.unwrap_or(DEFAULT);
         Ok(match upgrade.http(wanted) {
             Some(sockets) => Listeners::adopt(sockets, workers)?,
-            None => Listeners::bind(wanted, workers)
-                .map_err(|error| not_listened_at("listen", &error.to_string()))?,
+            None => bind(wanted, workers)?,
         })
     }
 }

@@ -47,7 +47,7 @@ pub struct Component {
     pub ai_models: Vec<Located<String>>,
     /// Components that are composed into it, and what they inherit from it.
     pub dependencies: Dependencies,
-    /// The way in which its file is made. Outport does not run it.
+    /// The way in which its file is made. Nothing that runs the app does it: `outport build` is asked for.
     pub build: Option<Build>,
     /// The place where the component stands: its header or its braces.
     pub span: Span,

@@ -1,7 +1,8 @@
 //! The parts of a manifest for other tools: `build`, `profile`, `targets` and `tool`.
 //!
 //! It is read as Spin reads it, so that what Spin refuses is refused, at its place. Nothing of it decides how the app
-//! runs here, and nothing is said about it: a manifest that has it lacks nothing.
+//! runs here, and nothing is said about it: a manifest that has it lacks nothing. `build` is what `outport build` and
+//! `outport watch` do; the rest is for other programs.
 
 use crate::reading::component::read_environment;
 use crate::reading::component_source::read_source;
@@ -17,6 +18,8 @@ pub struct Build {
     pub commands: Vec<Located<String>>,
     /// The directory that they run in, relative to the manifest. By default the manifest's own.
     pub workdir: Option<Located<String>>,
+    /// Patterns of the files that they read, relative to that directory.
+    pub watch: Vec<Located<String>>,
 }
 
 /// Reads `build`: a table, or the commands alone.
@@ -26,6 +29,7 @@ pub(crate) fn read_build(found: &mut Findings, node: Node<'_>) -> Option<Build> 
         return Some(Build {
             commands,
             workdir: None,
+            watch: Vec::new(),
         });
     }
     if !node.is_table() {
@@ -36,8 +40,11 @@ pub(crate) fn read_build(found: &mut Findings, node: Node<'_>) -> Option<Build> 
     let build = Build {
         commands: command.map_or_else(Vec::new, |node| read_commands(found, node)),
         workdir: fields.get("workdir").and_then(|node| node.string(found)),
+        watch: fields
+            .get("watch")
+            .map(|node| node.strings(found))
+            .unwrap_or_default(),
     };
-    fields.get("watch").map(|node| node.strings(found));
     fields.finish(found);
     Some(build)
 }

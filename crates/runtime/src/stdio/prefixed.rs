@@ -1,4 +1,4 @@
-//! A guest's output line by line, each behind the name of its component.
+//! A guest's output line by line, each behind the name of its component; that of a program that builds one, too.
 //!
 //! Whole lines go out together, so that those of several guests never run into each other. What has no line break yet
 //! waits for it, [`LONGEST`](super::lines::LONGEST) bytes at most; then it goes out as a line, and at the end of the instance. Into a file or
@@ -12,8 +12,8 @@ use outport_policy::text;
 
 use super::lines::LineSplitter;
 
-/// Lines of one stream of one instance.
-pub(super) struct Prefixed {
+/// Lines of one stream of one instance, or of one program that builds a component.
+pub struct Prefixed {
     prefix: Arc<str>,
     reader: Reader,
     splitter: LineSplitter,
@@ -52,7 +52,7 @@ impl Prefixed {
     }
 
     /// The lines that `bytes` completes, each with its prefix and its line break.
-    pub(super) fn lines(&self, bytes: &[u8]) -> Vec<u8> {
+    pub fn lines(&self, bytes: &[u8]) -> Vec<u8> {
         let mut whole = Vec::new();
         self.splitter.split(bytes, |line| self.put_line(&mut whole, line));
         whole
