@@ -5,8 +5,10 @@ mod check;
 mod completions;
 mod config;
 mod explain;
+mod init;
 mod inspect;
 mod man;
+mod new;
 mod pull;
 mod push;
 mod run;
@@ -24,6 +26,8 @@ use crate::terminal::Terminal;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    New(new::Options),
+    Init(init::Options),
     Up(up::Options),
     Run(run::Options),
     Serve(serve::Options),
@@ -45,6 +49,8 @@ impl Command {
     /// Does what the command is for, and answers the status to exit with.
     pub(crate) fn run(self, terminal: Terminal) -> Result<i32, Failure> {
         match self {
+            Self::New(options) => new::new(options, terminal),
+            Self::Init(options) => init::init(options, terminal),
             Self::Up(options) => up::up(&options, terminal),
             Self::Run(options) => run::run(options, terminal),
             Self::Serve(options) => serve::serve(&options, terminal),

@@ -65,6 +65,7 @@ mod startup;
 mod state_options;
 mod surely;
 mod telemetry;
+mod templates;
 mod terminal;
 mod unknown_argument;
 mod unmatched;
@@ -230,7 +231,7 @@ mod tests {
             let shown = super::with_what_was_meant(error, super::CommandLine::command()).to_string();
             assert!(shown.contains(told), "{:?}: {shown}", line.collect::<Vec<_>>());
         }
-        for (command, meant) in [("new", "`spin new`")] {
+        for (command, meant) in [("add", "`outport init TEMPLATE NAME`")] {
             let error = super::CommandLine::try_parse_from(["outport", command]).unwrap_err();
             let told = super::with_what_was_meant(error, super::CommandLine::command()).to_string();
             assert!(told.contains(meant), "{told}");

@@ -125,8 +125,14 @@ fn another_programs_command(error: &clap::Error) -> Option<&'static str> {
 }
 
 const FOREIGN_COMMANDS: [(&str, &str); 6] = [
-    ("new", "Outport does not make apps yet: `spin new` does"),
-    ("add", "Outport does not make components yet: `spin add` does"),
+    (
+        "add",
+        "`outport init TEMPLATE NAME` adds a component to the app in this directory",
+    ),
+    (
+        "templates",
+        "`outport new --list` shows the templates, which are inside the program",
+    ),
     (
         "registry",
         "`outport push REFERENCE` and `outport pull REFERENCE` do, with the credentials of `docker login`",
@@ -167,7 +173,11 @@ const fn missing(names: &'static [&'static str], elsewhere: &'static str) -> For
     }
 }
 
-const FOREIGN: [Foreign; 25] = [
+const FOREIGN: [Foreign; 26] = [
+    missing(
+        &["--template", "-t", "--name", "--init"],
+        "`outport new TEMPLATE NAME` and `outport init TEMPLATE NAME` take both without an option",
+    ),
     renamed(
         &["--insecure", "-k"],
         "--insecure-registry",

@@ -190,22 +190,6 @@ impl Options {
         self.limits.of_all()
     }
 
-    /// Refuses a component that the app does not have.
-    pub(super) fn check_component(&self, id: &ComponentId, manifest: &Manifest) -> Result<(), Failure> {
-        if manifest.component(id).is_some() {
-            return Ok(());
-        }
-        let known = manifest
-            .components
-            .iter()
-            .map(|component| component.id.value.as_str());
-        let known: Vec<&str> = known.collect();
-        Err(Failure::unusable(app_problem::no_such_component(
-            id.as_str(),
-            &known,
-        )))
-    }
-
     pub(super) fn wants(&self, id: &ComponentId) -> bool {
         self.component.is_empty() || self.component.contains(id)
     }
@@ -493,14 +477,15 @@ pub(super) fn check_component(id: &ComponentId, manifest: &Manifest) -> Result<(
     if manifest.component(id).is_some() {
         return Ok(());
     }
-    let known = manifest.components.iter();
-    let known: Vec<_> = known
-        .map(|component| format!("`{}`", component.id.value))
-        .collect();
-    Err(Failure::unusable(
-        Diagnostic::error(format!("the app has no component `{id}`"))
-            .helped_by(format!("its components are {}", known.join(", "))),
-    ))
+    let known = manifest
+        .components
+        .iter()
+        .map(|component| component.id.value.as_str());
+    let known: Vec<&str> = known.collect();
+    Err(Failure::unusable(app_problem::no_such_component(
+        id.as_str(),
+        &known,
+    )))
 }
 
 pub(super) fn component_id(text: &str) -> Result<ComponentId, IdentifierError> {

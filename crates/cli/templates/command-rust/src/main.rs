@@ -1,0 +1,5 @@
+//! Runs once, from start to end.
+
+fn main() {
+    println!("Hello from Rust!");
+}
