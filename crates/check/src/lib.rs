@@ -30,6 +30,7 @@ mod sarif;
 mod sources;
 mod subject;
 mod wording;
+mod words;
 
 pub use app::{AppUnderReview, allow_list, part_lists, policies};
 pub use code::Code;
@@ -46,3 +47,4 @@ pub use renderer::{Detail, MESSAGE_COLUMNS, REPORT_COLUMNS, Renderer, Sentences}
 pub use sarif::report_sarif;
 pub use sources::Sources;
 pub use subject::{Interfaces, Subject, Trigger};
+pub use words::CommandWords;

@@ -148,8 +148,7 @@ mod tests {
         assert_eq!(
             events[0].to_string(),
             "denied: component `main/a:b/c` socket tcp [allow.not-inherited] this is a dependency that does not \
-             inherit this from its component; add \"allowed_outbound_hosts\" to `inherit_configuration` of the \
-             dependency"
+             inherit this from its component; let the dependency inherit the allow list"
         );
         assert_eq!(
             world.events.take(),
