@@ -34,7 +34,7 @@ use crate::dns::Resolve;
 use crate::host_account::{HostAccount, Uncounted};
 use crate::process::{Component, Process};
 use crate::spans;
-use crate::stream_tls::TlsUsage;
+use crate::tls_usage::TlsUsage;
 use crate::trace::TraceCell;
 use crate::usage_counter::UsageCounter;
 

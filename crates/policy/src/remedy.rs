@@ -14,6 +14,7 @@ use crate::{
 
 /// The one change that would permit an attempt, and who can make it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Remedy {
     /// The author adds this entry to the allow list.
     AddEntry(String),
