@@ -14,6 +14,7 @@ use outport_policy::{
 use crate::app::policies;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
+use crate::words::CommandWords;
 
 /// An error for each of them. `own` are the types of triggers whose server the operator configures. A server whose address
 /// cannot be read is told of elsewhere.
@@ -45,7 +46,7 @@ pub fn denied_triggers(app: &ResolvedApp, operator: &Arc<Operator>, own: &[Event
             let location = app.manifest.source.location(&span);
             let finding = Diagnostic::new(Code::DeniedTrigger, location, message(id, &server, &denial));
             let finding = match denial.remedy(&attempt) {
-                Some(remedy) => finding.helped_by(remedy.to_string()),
+                Some(remedy) => finding.helped_by(remedy.in_words_of(&CommandWords).to_string()),
                 None => finding,
             };
             denied.push(finding.of(id));

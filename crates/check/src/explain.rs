@@ -45,6 +45,7 @@ pub use self::question::{Question, QuestionError, permits_nothing};
 pub use self::undecided::Undecided;
 use crate::findings::DeniedNames;
 use crate::renderer::wrap;
+use crate::words::CommandWords;
 
 /// The answer to a question.
 #[derive(Clone, Debug, Serialize)]
@@ -258,7 +259,7 @@ impl DenialSummary {
         });
         Self {
             reason: denial.reason().code().into(),
-            remedy: remedy.map(|remedy| remedy.to_string()),
+            remedy: remedy.map(|remedy| remedy.in_words_of(&CommandWords).to_string()),
         }
     }
 }

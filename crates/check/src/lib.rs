@@ -32,6 +32,7 @@ mod sarif;
 mod sources;
 mod subject;
 mod wording;
+mod words;
 
 pub use app::{AppUnderReview, allow_list, part_lists, policies};
 pub use code::Code;
@@ -52,3 +53,4 @@ pub use renderer::{
 pub use sarif::report_sarif;
 pub use sources::Sources;
 pub use subject::{Interfaces, Subject, Trigger};
+pub use words::CommandWords;

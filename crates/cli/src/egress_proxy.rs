@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 
 use clap::Args;
 use outport_check::{Code, Diagnostic};
-use outport_egress::{Credentials, EgressProxies, Exceptions, ProxyServer};
+use outport_egress::{Credentials, EgressProxies, Exceptions, ProxyServer, ProxyServerError};
 use outport_files::regular_file;
 use outport_policy::{Location, text};
 
@@ -157,7 +157,7 @@ impl Reading {
 
     /// Notes that the value of an option or a variable is none. It is quoted where it cannot have a password, which may stand
     /// behind a colon also where the `@` was forgotten.
-    fn refuse(&mut self, value: &str, error: &dyn std::error::Error, location: Location) {
+    fn refuse(&mut self, value: &str, error: &(dyn std::error::Error + 'static), location: Location) {
         let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
         let what = if rest.contains(['@', ':']) {
             "this".to_owned()
@@ -165,7 +165,13 @@ impl Reading {
             format!("`{}`", text::quote(value))
         };
         let message = format!("{what} is not the URL of a proxy: {error}");
-        self.wrong.push(Diagnostic::error(message).at(location));
+        let wrong = Diagnostic::error(message).at(location);
+        self.wrong.push(match error.downcast_ref() {
+            Some(ProxyServerError::UserInfo) => wrong.helped_by(format!(
+                "put `user:password` into a file and name that with `{CREDENTIALS}`"
+            )),
+            _ => wrong,
+        });
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outport_check::{Colour, Colours};
+use outport_check::{Colour, Colours, CommandWords};
 use outport_egress::{DenialReporter, Egress, Gate, ProxyWatch, Refresher, Resolver};
 use outport_policy::{AllowList, Operator, Policy, text};
 use outport_runtime::descriptors;
@@ -42,6 +42,7 @@ impl Network {
         let mut builder = Egress::builder()
             .operator(within_descriptors(settings.operator.clone()))
             .resolver(Arc::new(resolver(&settings.dns_servers)?))
+            .remedies(CommandWords)
             .meter(telemetry.meter());
         if let Some(proxies) = &settings.egress_proxies {
             builder = builder.egress_proxies(proxies.clone());
@@ -59,7 +60,8 @@ impl Network {
         }
         if !terminal.is_quiet() {
             let report =
-                DenialReporter::new(move |line| terminal.insist_now(&painted(line, terminal.paint())))?;
+                DenialReporter::new(move |line| terminal.insist_now(&painted(line, terminal.paint())))?
+                    .recorded_by("`--audit-log`");
             builder = builder.sink(Arc::new(report));
         }
         if let Some(denials) = telemetry.denials() {

@@ -147,7 +147,7 @@ pub const QUOTA_LIMIT: MetricDescription = MetricDescription {
     kind: MetricKind::Gauge,
     unit: None,
     labels: &["quota"],
-    help: "The bound of that quota: `--max-sockets`, `max_total_connections` and `max_connections` of outgoing HTTP. It is \
+    help: "The bound of that quota: of the sockets of the process, of all connections, and of those of outgoing HTTP. It is \
            infinite (`+Inf`) where there is none; where it is 0, nothing is permitted",
 };
 

@@ -5,14 +5,19 @@ use std::sync::atomic::Ordering;
 
 use outport_policy::{Attempt, LabelKind};
 use wasmtime::component::{HasData, ResourceTable};
+#[cfg(feature = "http")]
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView};
 
 use crate::denied::Denied;
 use crate::dial::Dialer;
 use crate::enforcer::Enforcer;
 use crate::host_account::HostAccount;
 use crate::host_calls::{HostCalls, HostInterface};
-use crate::http::{Ending, GateHooks, Outgoing};
+#[cfg(feature = "http")]
+use crate::http::{Ending, GateHooks};
+use crate::outgoing::Outgoing;
 use crate::process::Component;
+#[cfg(feature = "tls")]
 use crate::stream_tls::StreamTls;
 use crate::trace::TraceCell;
 
@@ -21,21 +26,37 @@ use crate::trace::TraceCell;
 /// before the table lets outcomes tell what ended with the instance from what the guest closed.
 pub struct GateCtx {
     pub(crate) enforcer: Arc<Enforcer>,
+    outgoing: Arc<Outgoing>,
+    #[cfg(feature = "http")]
     hooks: GateHooks,
+    #[cfg(feature = "http")]
+    http: WasiHttpCtx,
 }
 
 impl GateCtx {
     pub(crate) fn new(enforcer: Enforcer, outgoing: Arc<Outgoing>) -> Self {
         let enforcer = Arc::new(enforcer);
-        let hooks = GateHooks::new(enforcer.clone(), outgoing);
-        Self { enforcer, hooks }
+        Self {
+            #[cfg(feature = "http")]
+            hooks: GateHooks::new(enforcer.clone(), outgoing.clone()),
+            #[cfg(feature = "http")]
+            http: WasiHttpCtx::new(),
+            enforcer,
+            outgoing,
+        }
     }
 
     /// The gate of a part of the instance.
     pub(crate) fn part(&self, component: Arc<Component>, outgoing: Arc<Outgoing>) -> Self {
         let enforcer = Arc::new(self.enforcer.part(component));
-        let hooks = self.hooks.of_part(enforcer.clone(), outgoing);
-        Self { enforcer, hooks }
+        Self {
+            #[cfg(feature = "http")]
+            hooks: self.hooks.of_part(enforcer.clone(), outgoing.clone()),
+            #[cfg(feature = "http")]
+            http: self.http.clone(),
+            enforcer,
+            outgoing,
+        }
     }
 
     /// Charges what the host does for the instance, and holds for it, to `account`. To be called before the instance
@@ -84,7 +105,7 @@ impl GateCtx {
 
     /// The dialer that connects on behalf of the instance, for interfaces of the host beside sockets and HTTP.
     pub fn dialer(&self) -> Dialer {
-        Dialer::new(self.enforcer.clone(), self.hooks.tls().clone())
+        Dialer::new(self.enforcer.clone(), self.outgoing.tls().clone())
     }
 
     /// The calls of an interface by the instance, to be counted and traced.
@@ -93,17 +114,28 @@ impl GateCtx {
     }
 
     /// What speaks TLS for the instance on streams of its own.
+    #[cfg(feature = "tls")]
     pub fn stream_tls(&self) -> StreamTls {
-        StreamTls::new(self.enforcer.clone(), self.hooks.tls().clone())
+        StreamTls::new(self.enforcer.clone(), self.outgoing.tls().clone())
+    }
+
+    /// Sets the bounds of `wasi:http`, such as that of headers. Default: those of [`WasiHttpCtx::new`].
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn with_http(mut self, http: WasiHttpCtx) -> Self {
+        self.http = http;
+        self
     }
 
     /// To tell the bodies under way that the instance did not end by itself.
+    #[cfg(feature = "http")]
     pub fn ending(&self) -> Ending {
         self.hooks.ending().clone()
     }
 
     /// The hooks for [`WasiHttpCtxView::hooks`](wasmtime_wasi_http::WasiHttpCtxView::hooks), through which every
     /// outgoing request of the instance has to go.
+    #[cfg(feature = "http")]
     pub fn http_hooks(&mut self) -> &mut GateHooks {
         &mut self.hooks
     }
@@ -115,6 +147,19 @@ pub struct GateCtxView<'a> {
     pub ctx: &'a mut GateCtx,
     /// The table of the store, the same that [`WasiView`](wasmtime_wasi::WasiView) gives out.
     pub table: &'a mut ResourceTable,
+}
+
+impl<'a> GateCtxView<'a> {
+    /// The context of `wasi:http`, whose hooks are the gate's. For who serves HTTP: it is what
+    /// [`WasiHttpView`](wasmtime_wasi_http::WasiHttpView) has to give out.
+    #[cfg(feature = "http")]
+    pub fn into_http(self) -> WasiHttpCtxView<'a> {
+        WasiHttpCtxView {
+            hooks: &mut self.ctx.hooks,
+            table: self.table,
+            ctx: &mut self.ctx.http,
+        }
+    }
 }
 
 /// Ends what the instance still holds.

@@ -38,6 +38,7 @@ use self::connection_slot::authorize_when_there_is_room;
 pub use self::destination::Destination;
 pub(crate) use self::destination::address_with;
 pub use self::dialer::{AuthorizedDestination, CONNECT_TIME, Dialer};
+#[cfg(feature = "http")]
 pub(crate) use self::error::Obstacle;
 pub use self::error::{DialError, LookupFailure};
 pub use self::host_connection::{ConnectionHandle, HostConnection};
@@ -45,9 +46,15 @@ pub use self::introduction::{IntroductionFailure, NotIntroduced};
 pub use self::pool::{Pool, Pooled};
 use self::race::{Dialed, first_to_connect};
 pub(crate) use self::socket::Stream;
-pub(crate) use self::target::{DialTarget, NotUsed, UsePermit};
-pub(crate) use self::use_slot::{Said, UseSlot};
-pub(crate) use self::user::{Paced, User};
+pub(crate) use self::target::DialTarget;
+#[cfg(feature = "http")]
+pub(crate) use self::target::{NotUsed, UsePermit};
+#[cfg(feature = "http")]
+pub(crate) use self::use_slot::Said;
+pub(crate) use self::use_slot::UseSlot;
+pub(crate) use self::user::Paced;
+#[cfg(feature = "http")]
+pub(crate) use self::user::User;
 use crate::dns::{Answer, Extent};
 use crate::enforcer::Enforcer;
 use crate::followed::Followed;

@@ -14,7 +14,7 @@
 
 use std::sync::{Arc, Weak};
 
-use outport_policy::{AllowList, Entry, EntryError, Location, Operator};
+use outport_policy::{AllowList, Entry, EntryError, Location, NeutralWords, Operator, RemedyWords};
 
 use crate::audit::AuditSink;
 use crate::counts::{METRICS, QuotaGauges};
@@ -43,6 +43,7 @@ impl Egress {
             proxies: None,
             sinks: Vec::new(),
             required: Vec::new(),
+            words: Box::new(NeutralWords),
             pooling: Pooling::On,
             http_connections: None,
             meter: Meter::default(),
@@ -169,6 +170,7 @@ pub struct EgressBuilder {
     proxies: Option<EgressProxies>,
     sinks: Vec<Arc<dyn AuditSink>>,
     required: Vec<Arc<dyn AuditSink>>,
+    words: Box<dyn RemedyWords>,
     pooling: Pooling,
     http_connections: Option<u32>,
     meter: Meter,
@@ -208,6 +210,13 @@ impl EgressBuilder {
         // It is told like any other, and asked as well.
         self.required.push(sink.clone());
         self.sink(sink)
+    }
+
+    /// Sets what the host calls the settings that would permit what was denied, as events tell it. Default:
+    /// [`NeutralWords`], which name what the crates call them.
+    pub fn remedies(mut self, words: impl RemedyWords + 'static) -> Self {
+        self.words = Box::new(words);
+        self
     }
 
     /// Gives every request of outgoing HTTP a connection of its own. Default: connections are used again.
@@ -253,6 +262,7 @@ impl EgressBuilder {
             resolver,
             proxies: self.proxies.map(ProxiesInForce::new),
             recorder: Recorder::new(self.sinks, self.required),
+            words: self.words,
             usage: ProcessUsage::new(self.pooling, self.http_connections),
             connections: Arc::default(),
             meter: self.meter,

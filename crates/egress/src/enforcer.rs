@@ -34,7 +34,7 @@ use crate::dns::Resolve;
 use crate::host_account::{HostAccount, Uncounted};
 use crate::process::{Component, Process};
 use crate::spans;
-use crate::stream_tls::TlsUsage;
+use crate::tls_usage::TlsUsage;
 use crate::trace::TraceCell;
 use crate::usage_counter::UsageCounter;
 
@@ -457,8 +457,9 @@ impl Enforcer {
                     let id = recorder.next_decision();
                     // Whoever writes a denial down wants all that refuses; who is only refused does not wait for it.
                     self.record(Verdict::Deny, || {
-                        let all = state.policy.denials(attempt, &situation);
-                        AuditEvent::denied(id.get(), whose, attempt, &denial, &all)
+                        let (all, words) =
+                            (state.policy.denials(attempt, &situation), &*self.process().words);
+                        AuditEvent::denied(id.get(), whose, attempt, &denial, &all, words)
                     });
                 }
                 Err(Denied::new(denial.reason()))

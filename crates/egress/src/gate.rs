@@ -7,9 +7,13 @@ use outport_policy::AllowList;
 use crate::ctx::GateCtx;
 use crate::egress::Egress;
 use crate::enforcer::Enforcer;
-use crate::http::{Internal, Outgoing, TlsProfile};
+#[cfg(feature = "http")]
+use crate::http::Internal;
+use crate::outgoing::Outgoing;
 use crate::process::Component;
 use crate::shut::ShutGate;
+#[cfg(feature = "tls")]
+use crate::tls::TlsProfile;
 
 /// The gate of one component: the author's allow list before the operator's [`Egress`]. Cheap to clone; shared by
 /// all instances of the component.
@@ -55,6 +59,7 @@ impl Gate {
     /// A gate for the same component with TLS profiles for some hosts, the first that names a host being the one
     /// for it. Instances that are open already keep the gate they came through.
     #[must_use]
+    #[cfg(feature = "tls")]
     pub fn with_tls(&self, profiles: Vec<Arc<TlsProfile>>) -> Self {
         let usage = &self.egress.process().usage;
         Self {
@@ -66,6 +71,7 @@ impl Gate {
 
     /// Lets requests to the app itself and to its components be answered by `app` (AL-7). Can be set once; later
     /// calls change nothing. Without it such requests find nobody.
+    #[cfg(feature = "http")]
     pub fn set_internal(&self, app: Arc<dyn Internal>) {
         self.outgoing.set_internal(app);
     }

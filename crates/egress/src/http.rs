@@ -41,15 +41,12 @@ mod followed_body;
 mod heard;
 mod hooks;
 mod internal;
-mod outgoing;
 mod own_body;
 mod pool;
-mod tls;
 
+pub(crate) use authorized::InternalRequest;
 pub(crate) use destination::THE_APP;
 pub use hooks::GateHooks;
 pub use internal::{Internal, InternalDestination};
-pub(crate) use outgoing::Outgoing;
 pub use own_body::Ending;
-pub(crate) use tls::{Tls, server_name};
-pub use tls::{TlsProfile, TlsProfileBuilder, TlsProfileError};
+pub(crate) use pool::Pool;

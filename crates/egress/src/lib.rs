@@ -11,90 +11,62 @@
 //!      └─ GateCtx      one a store: what this instance looked up, whom it sent datagrams to, what it holds
 //! ```
 //!
-//! Three steps: keep a [`GateCtx`] in the store's data and give it out by [`GateView`]; call [`add_to_linker`]
-//! after the `add_to_linker` functions of `wasmtime-wasi` and `wasmtime-wasi-http`; give
-//! [`GateCtx::http_hooks`] to the `wasi:http` context. The [`WasiCtx`](wasmtime_wasi::WasiCtx) needs no network
-//! settings, and should have none: the sockets that pass the gate do not look at them, and where a step was
-//! forgotten, nothing is reached at all.
+//! Two steps: keep a [`GateCtx`] in the store's data, by [`GateCtx::with_wasi`] or in data of your own that implements
+//! [`GateView`]; and call [`add_wasi_to_linker`], or [`add_to_linker`] after whatever else links interfaces of WASI. The
+//! [`WasiCtx`](wasmtime_wasi::WasiCtx) needs no network settings, and should have none: the sockets that pass the gate do not
+//! look at them, and where the gate was forgotten, nothing is reached at all.
 //!
 //! # Example
 //!
-//! A component that may connect to one address, and is told so by nobody but the policy:
+//! A host that runs a command, which may reach the entries that are given behind it:
 //!
-//! ```
-//! use std::sync::Arc;
-//!
-//! use outport_egress::{GateCtx, GateCtxView, GateView, Egress};
-//! use outport_policy::{AllowList, Entry, Location};
-//! use wasmtime::component::{Component, Linker, ResourceTable};
-//! use wasmtime::{Engine, Store};
+//! ```no_run
+//! use outport_egress::{Egress, add_wasi_to_linker};
+//! use outport_policy::AllowList;
+//! use wasmtime::component::{Component, Linker};
+//! use wasmtime::{Engine, Store, bail};
 //! use wasmtime_wasi::p2::bindings::Command;
-//! use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
-//! use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-//! use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+//! use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 //!
-//! struct State {
-//!     wasi: WasiCtx,
-//!     http: WasiHttpCtx,
-//!     gate: GateCtx,
-//!     table: ResourceTable,
-//! }
-//!
-//! impl WasiView for State {
-//!     fn ctx(&mut self) -> WasiCtxView<'_> {
-//!         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-//!     }
-//! }
-//!
-//! impl WasiHttpView for State {
-//!     fn http(&mut self) -> WasiHttpCtxView<'_> {
-//!         WasiHttpCtxView { hooks: self.gate.http_hooks(), table: &mut self.table, ctx: &mut self.http }
-//!     }
-//! }
-//!
-//! impl GateView for State {
-//!     fn gate(&mut self) -> GateCtxView<'_> {
-//!         GateCtxView { ctx: &mut self.gate, table: &mut self.table }
-//!     }
-//! }
-//!
-//! #[tokio::main(flavor = "current_thread")]
+//! #[tokio::main]
 //! async fn main() -> wasmtime::Result<()> {
-//!     // A server to reach, and a policy that lets the component reach it.
-//!     let server = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-//!     let address = server.local_addr()?;
-//!     let entry = Entry::parse(&format!("*://{address}"), Location::Code)?;
-//!     let egress = Egress::builder().build()?;
-//!     let gate = egress.gate("script-guest", Arc::new(AllowList::compile(vec![entry])));
+//!     let arguments: Vec<String> = std::env::args().skip(1).collect();
+//!     let [component, entries @ ..] = arguments.as_slice() else {
+//!         bail!("write COMPONENT.wasm ENTRY…, an entry being such as `*://db.example.com:5432`");
+//!     };
+//!     run(component, entries, WasiCtx::builder().inherit_stdio()).await
+//! }
 //!
-//!     // The linker: WASI as it is, then the gate in front of its network.
+//! pub async fn run(component: &str, entries: &[String], wasi: &mut WasiCtxBuilder) -> wasmtime::Result<()> {
+//!     let gate = Egress::builder()
+//!         .build()?
+//!         .gate(component, AllowList::parse(entries)?.into());
 //!     let engine = Engine::default();
-//!     let mut linker = Linker::<State>::new(&engine);
-//!     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-//!     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-//!     outport_egress::p2::add_to_linker(&mut linker)?;
-//!     outport_egress::p2::add_http_to_linker(&mut linker)?;
+//!     let mut linker = Linker::new(&engine);
+//!     add_wasi_to_linker(&mut linker)?;
 //!
-//!     // A component that does what its arguments say: connect there, then elsewhere.
-//!     let script_guest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guests/wasm/script-guest.wasm");
-//!     let component = Component::from_file(&engine, script_guest)?;
-//!     let connect = format!("tcp.connect {address}");
-//!     let output = MemoryOutputPipe::new(4096);
-//!     let mut wasi = WasiCtx::builder();
-//!     wasi.args(&["script-guest", connect.as_str(), "tcp.connect 127.0.0.1:22"]).stdout(output.clone());
-//!
-//!     let state =
-//!         State { wasi: wasi.build(), http: WasiHttpCtx::new(), gate: gate.open(), table: ResourceTable::new() };
-//!     let mut store = Store::new(&engine, state);
+//!     let mut store = Store::new(&engine, gate.open().with_wasi(wasi.build()));
+//!     let component = Component::from_file(&engine, component)?;
 //!     let command = Command::instantiate_async(&mut store, &component, &linker).await?;
-//!     assert!(command.wasi_cli_run().call_run(&mut store).await?.is_ok());
-//!
-//!     let said = String::from_utf8(output.contents().to_vec())?;
-//!     assert_eq!(said, format!("1 {connect} => ok\n2 tcp.connect 127.0.0.1:22 => access-denied\n"));
-//!     assert_eq!(egress.metrics().denied["runtime.loopback-port"], 1);
+//!     let Ok(()) = command.wasi_cli_run().call_run(&mut store).await? else {
+//!         bail!("the component failed");
+//!     };
 //!     Ok(())
 //! }
 //! ```
+//!
+//! `docs/embedding.md` has more of them, each a file in `tests/embedding`: a host that was there before, WASI 0.3, a policy that
+//! is replaced, a sink, quotas, an interface of the host's own.
+//!
+//! # Cargo features
+//!
+//! All are on by default. What a build leaves out has no gate, so its way out is shut where somebody else linked it.
+//!
+//! | feature | adds | without it |
+//! | --- | --- | --- |
+//! | `http` | outgoing HTTP of WASI and of Spin's first interfaces; needs `tls` | a guest that sends by `wasi:http` is stopped |
+//! | `p3` | WASI 0.3 | components that use the network of WASI 0.3 are stopped, or not instantiated |
+//! | `tls` | TLS of HTTP, of [`Dialer`] and on streams of a guest's own | |
 //!
 //! # What this crate needs and does not do
 //!
@@ -107,6 +79,10 @@
 #![cfg_attr(
     test,
     allow(clippy::disallowed_methods, reason = "tests are the peers of guests")
+)]
+#![cfg_attr(
+    not(all(feature = "http", feature = "p3")),
+    allow(dead_code, reason = "what only the parts that are left out ask for")
 )]
 
 mod audit;
@@ -123,23 +99,44 @@ mod followed;
 mod gate;
 mod host_account;
 mod host_calls;
+#[cfg(feature = "http")]
 mod http;
 pub mod line_log;
+mod linking;
 mod lookup;
 pub mod meter;
 mod metrics;
+mod outgoing;
 pub mod p2;
-pub mod p3;
+#[cfg(feature = "p3")]
+mod p3;
+#[cfg(feature = "http")]
 mod part;
 mod process;
 mod proxy;
 mod shut;
+#[cfg(any(test, not(all(feature = "http", feature = "p3"))))]
+mod shut_interfaces;
 mod sockets;
 mod spans;
+#[cfg(feature = "http")]
 pub mod spin_v1;
+mod state;
+#[cfg(feature = "tls")]
 mod stream_tls;
 #[cfg(test)]
 mod testing;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+mod tls {
+    //! There is no TLS.
+
+    /// Nothing to know of it.
+    #[derive(Default)]
+    pub(crate) struct Tls;
+}
+mod tls_usage;
 pub mod trace;
 mod usage_counter;
 
@@ -162,10 +159,11 @@ pub use egress::{Egress, EgressBuilder, EgressError, WeakEgress};
 pub use gate::{Gate, PartGate};
 pub use host_account::HostAccount;
 pub use host_calls::{HostCalls, HostInterface};
-pub use http::{
-    Ending, GateHooks, Internal, InternalDestination, TlsProfile, TlsProfileBuilder, TlsProfileError,
-};
+#[cfg(feature = "http")]
+pub use http::{Ending, GateHooks, Internal, InternalDestination};
+pub use linking::{add_to_linker, add_wasi_to_linker};
 pub use metrics::Metrics;
+#[cfg(feature = "http")]
 pub use part::{PartViews, add_for_part};
 pub use process::Replacements;
 pub use proxy::{
@@ -173,18 +171,8 @@ pub use proxy::{
     ProxyWatch,
 };
 pub use shut::ShutGate;
+pub use state::WasiState;
+#[cfg(feature = "tls")]
 pub use stream_tls::{SecuredStream, StreamTls, StreamTlsError, TlsHandshake};
-
-/// Puts the gate in front of the sockets and look-ups of WASI 0.2 and 0.3; [`p2::add_to_linker`] and
-/// [`p3::add_to_linker`] do it for one of them. To be called after the `add_to_linker` functions of
-/// `wasmtime-wasi`, whose interfaces it replaces.
-///
-/// # Errors
-///
-/// What the linker reports.
-pub fn add_to_linker<T: GateView + 'static>(
-    linker: &mut wasmtime::component::Linker<T>,
-) -> wasmtime::Result<()> {
-    p2::add_to_linker(linker)?;
-    p3::add_to_linker(linker)
-}
+#[cfg(feature = "tls")]
+pub use tls::{TlsProfile, TlsProfileBuilder, TlsProfileError};

@@ -7,8 +7,11 @@
 //! | `udp-create-socket`, `udp` | all | – |
 //! | `ip-name-lookup` | all | – |
 //! | `network`, `instance-network` | – | all; they carry no rights |
+//!
+//! `wasi:http` is of `wasmtime-wasi-http`, but for what sends.
 
 mod create_socket;
+#[cfg(feature = "http")]
 mod http;
 mod ip_name_lookup;
 mod network;
@@ -18,23 +21,26 @@ mod udp;
 use wasmtime::component::Linker;
 use wasmtime_wasi::p2::bindings::sockets;
 
+#[cfg(feature = "http")]
 pub(crate) use self::http::define_outgoing_handler;
-pub use self::http::{add_http_to_linker, error_code, send};
+#[cfg(feature = "http")]
+pub use self::http::{error_code, send};
 use crate::ctx::{GateView, Gated};
+use crate::linking::shadowing;
+#[cfg(not(feature = "http"))]
+use crate::shut_interfaces;
 
-/// Puts the gate in front of the sockets and look-ups of WASI 0.2.
-///
-/// To be called after [`wasmtime_wasi::p2::add_to_linker_async`], whose interfaces it replaces. Without that call
-/// the interfaces of the table above that are `wasmtime-wasi`'s are missing.
-///
-/// # Errors
-///
-/// What the linker reports. An engine without asynchronous support is one such case.
-pub fn add_to_linker<T: GateView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    linker.allow_shadowing(true);
-    let added = add_shadowing(linker);
-    linker.allow_shadowing(false);
-    added
+/// Puts the gate in front of sockets, look-ups and outgoing HTTP of WASI 0.2, whatever was there before. What the table has
+/// of `wasmtime-wasi` is not added.
+pub(crate) fn add_to_linker<T: GateView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    shadowing(linker, |linker| {
+        add_shadowing(linker)?;
+        #[cfg(feature = "http")]
+        http::add_http(linker)?;
+        #[cfg(not(feature = "http"))]
+        shut_interfaces::shut(linker, shut_interfaces::HTTP_OF_0_2)?;
+        Ok(())
+    })
 }
 
 fn add_shadowing<T: GateView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {

@@ -3,6 +3,7 @@
 //!
 //! All of `types` and `ip-name-lookup` is of this crate, but for the types of the guest's handles.
 
+#[cfg(feature = "http")]
 mod http;
 mod ip_name_lookup;
 mod tcp;
@@ -12,23 +13,25 @@ use wasmtime::component::Linker;
 use wasmtime_wasi::p3::bindings::sockets;
 use wasmtime_wasi::p3::sockets::{SocketError, SocketResult};
 
-pub use self::http::add_http_to_linker;
+#[cfg(feature = "http")]
 pub(crate) use self::http::define_client;
 use crate::ctx::{GateCtxView, GateView, Gated};
 use crate::denied::{Denied, DeniedKind};
+use crate::linking::shadowing;
+#[cfg(not(feature = "http"))]
+use crate::shut_interfaces;
 
-/// Puts the gate in front of the sockets and look-ups of WASI 0.3.
-///
-/// To be called after [`wasmtime_wasi::p3::add_to_linker`], whose interfaces it replaces.
-///
-/// # Errors
-///
-/// What the linker reports. An engine without the asynchronous component model is one such case.
-pub fn add_to_linker<T: GateView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    linker.allow_shadowing(true);
-    let added = add_shadowing(linker);
-    linker.allow_shadowing(false);
-    added
+/// Puts the gate in front of sockets, look-ups and outgoing HTTP of WASI 0.3, whatever was there before. The engine has to
+/// have concurrency.
+pub(crate) fn add_to_linker<T: GateView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    shadowing(linker, |linker| {
+        add_shadowing(linker)?;
+        #[cfg(feature = "http")]
+        http::add_http(linker)?;
+        #[cfg(not(feature = "http"))]
+        shut_interfaces::shut(linker, shut_interfaces::HTTP_OF_0_3)?;
+        Ok(())
+    })
 }
 
 fn add_shadowing<T: GateView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {

@@ -6,8 +6,9 @@
 
 use wasmtime::component::LinkerInstance;
 use wasmtime_wasi::p2::bindings::sockets as p2;
+#[cfg(feature = "p3")]
 use wasmtime_wasi::p3::bindings::sockets as p3;
-use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_http::WasiHttpCtxView;
 
 use crate::ctx::{GateCtxView, GateView, Gated};
 
@@ -25,7 +26,7 @@ pub struct PartViews<T> {
 /// # Errors
 ///
 /// What the linker reports.
-pub fn add_for_part<T: GateView + WasiHttpView + 'static>(
+pub fn add_for_part<T: GateView + 'static>(
     instance: &mut LinkerInstance<'_, T>,
     (name, version): (&str, &str),
     views: &PartViews<T>,
@@ -42,16 +43,19 @@ pub fn add_for_part<T: GateView + WasiHttpView + 'static>(
         "wasi:sockets/udp-create-socket" => {
             p2::udp_create_socket::add_to_linker_instance::<T, Gated>(instance, gate)?;
         }
+        #[cfg(feature = "p3")]
         "wasi:sockets/ip-name-lookup" if is_0_3 => {
             p3::ip_name_lookup::add_to_linker_instance::<T, Gated>(instance, gate)?;
         }
         "wasi:sockets/ip-name-lookup" => {
             p2::ip_name_lookup::add_to_linker_instance::<T, Gated>(instance, gate)?;
         }
+        #[cfg(feature = "p3")]
         "wasi:sockets/types" if is_0_3 => {
             p3::types::add_to_linker_instance::<T, Gated>(instance, gate)?;
         }
         "wasi:http/outgoing-handler" => crate::p2::define_outgoing_handler(instance, views.http)?,
+        #[cfg(feature = "p3")]
         "wasi:http/client" if is_0_3 => crate::p3::define_client(instance, views.http)?,
         "fermyon:spin/http" if version.is_empty() => crate::spin_v1::define_http(instance, gate)?,
         _ => return Ok(false),

@@ -20,7 +20,7 @@ mod usage;
 
 use std::sync::Arc;
 
-use outport_policy::{LearnedAddresses, Operator};
+use outport_policy::{LearnedAddresses, Operator, RemedyWords};
 
 pub(crate) use self::component::Component;
 use self::connections::Connections;
@@ -42,6 +42,8 @@ pub(crate) struct Process {
     /// The proxies that connections of guests go through, if they do.
     pub(crate) proxies: Option<ProxiesInForce>,
     pub(crate) recorder: Recorder,
+    /// What the host calls the settings that remedies speak of.
+    pub(crate) words: Box<dyn RemedyWords>,
     pub(crate) meter: Meter,
     pub(crate) quotas: QuotaGauges,
     pub(crate) tracer: Option<Arc<dyn Tracer>>,

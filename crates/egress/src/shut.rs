@@ -7,7 +7,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+#[cfg(feature = "http")]
 use ::http::uri::{PathAndQuery, Scheme, Uri};
+#[cfg(feature = "http")]
 use ::http::{Method, Request};
 use outport_policy::{Attempt, Host, LabelKind, Reason, RequestMethod, Transport};
 
@@ -15,7 +17,7 @@ use crate::ctx::GateCtx;
 use crate::dial::{Destination, address_with};
 use crate::enforcer::Enforcer;
 use crate::process::Component;
-use crate::stream_tls;
+use crate::tls_usage::{TLS_ATTEMPT, TLS_SERVER_NAME};
 
 /// Tells what a dependency tries that has no way out. Made by [`Gate::shut`](crate::Gate::shut).
 #[derive(Clone)]
@@ -45,6 +47,7 @@ impl ShutGate {
     }
 
     /// The dependency wanted to send a request: a method, a scheme (`https` if it named none) and an authority.
+    #[cfg(feature = "http")]
     pub fn refuse_request(&self, instance: &GateCtx, method: &str, scheme: Option<&str>, authority: &str) {
         let request = request(method, scheme, authority);
         let destination = request.as_ref().and_then(|request| {
@@ -85,11 +88,7 @@ impl ShutGate {
                 self.refuse(instance, Ok(&Attempt::Tls { server, ports: &[] }));
             }
             Err(_) => {
-                let text = (
-                    stream_tls::ATTEMPT,
-                    stream_tls::SERVER_NAME,
-                    Reason::AddressInvalid,
-                );
+                let text = (TLS_ATTEMPT, TLS_SERVER_NAME, Reason::AddressInvalid);
                 self.refuse(instance, Err(text));
             }
         }
@@ -106,6 +105,7 @@ impl ShutGate {
     }
 }
 
+#[cfg(feature = "http")]
 fn request(method: &str, scheme: Option<&str>, authority: &str) -> Option<Request<()>> {
     let uri = Uri::builder()
         .scheme(scheme.unwrap_or(Scheme::HTTPS.as_str()))
@@ -148,8 +148,7 @@ mod tests {
         assert_eq!(
             events[0].to_string(),
             "denied: component `main/a:b/c` socket tcp [allow.not-inherited] this is a dependency that does not \
-             inherit this from its component; add \"allowed_outbound_hosts\" to `inherit_configuration` of the \
-             dependency"
+             inherit this from its component; let the dependency inherit the allow list"
         );
         assert_eq!(
             world.events.take(),

@@ -16,7 +16,6 @@
 //!
 //! It opens nothing. What a connection may carry beside TLS is not looked at here.
 
-mod place;
 mod secured_stream;
 mod trouble;
 
@@ -32,8 +31,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use self::place::TlsPlace;
-pub(crate) use self::place::{OpenPort, TlsUsage};
 pub use self::secured_stream::SecuredStream;
 use self::trouble::Trouble;
 use crate::denied::{Denied, DeniedKind};
@@ -41,7 +38,8 @@ use crate::dial::Paced;
 use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
 use crate::host_account::charged;
-use crate::http::{Tls, server_name};
+use crate::tls::{Tls, server_name};
+use crate::tls_usage::{self, TLS_ATTEMPT, TLS_SERVER_NAME, TlsPlace};
 
 /// Speaks TLS for one instance, as a client. From [`GateCtx::stream_tls`](crate::GateCtx::stream_tls).
 #[derive(Clone)]
@@ -93,11 +91,12 @@ impl StreamTls {
         let named = Host::parse(server_name).ok();
         let named = named.and_then(|host| Some((self::server_name(&host).ok()?, host)));
         let Some((name, server)) = named else {
-            self.enforcer.refuse(ATTEMPT, SERVER_NAME, Reason::AddressInvalid);
+            self.enforcer
+                .refuse(TLS_ATTEMPT, TLS_SERVER_NAME, Reason::AddressInvalid);
             return Err(StreamTlsError::ServerName);
         };
         let (place, decision) = TlsPlace::take(&self.enforcer, &server)?;
-        let followed = place::with_attempt(&self.enforcer, &server, |attempt| {
+        let followed = tls_usage::with_attempt(&self.enforcer, &server, |attempt| {
             Followed::begin(&self.enforcer, decision, attempt)
         });
         Ok(TlsHandshake {
@@ -129,12 +128,12 @@ impl TlsHandshake {
         let agreed = agreed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let stream = agreed.map_err(|error| {
             let trouble = Trouble::of(&error);
-            place::with_attempt(&self.enforcer, &self.server, |attempt| {
+            tls_usage::with_attempt(&self.enforcer, &self.server, |attempt| {
                 followed::failed(&self.enforcer, self.followed.as_ref(), attempt, trouble.code());
             });
             StreamTlsError::Handshake(trouble.in_handshake())
         })?;
-        place::with_attempt(&self.enforcer, &self.server, |attempt| {
+        tls_usage::with_attempt(&self.enforcer, &self.server, |attempt| {
             let still = self.enforcer.authorize_implied(attempt, &[Layer::Quotas]);
             still.inspect_err(|_| {
                 followed::failed(&self.enforcer, self.followed.as_ref(), attempt, "access-denied");
@@ -186,12 +185,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
-
-/// What it is called in the audit log.
-pub(crate) const ATTEMPT: &str = "tls.connect";
-
-/// What of it is not understood, for the log: the name itself stays out of it.
-pub(crate) const SERVER_NAME: &str = "the server name";
 
 /// The time that a handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);

@@ -2,8 +2,8 @@
 
 use crate::index::{Index, Lack, Side};
 use crate::{
-    Address, Ending, Endpoint, Entry, EntryScheme, Grants, Host, Label, LabelKind, Name, Protocol, Reason,
-    Transport,
+    Address, Ending, Endpoint, EntriesError, Entry, EntryScheme, Grants, Host, Label, LabelKind, Name,
+    Protocol, Reason, Transport, entries,
 };
 
 /// The allow list of one component's author (layer 4). Empty: nothing.
@@ -30,6 +30,28 @@ enum Holder {
 pub(crate) type Miss<'p> = (Reason, Option<&'p Entry>, Option<Name>);
 
 impl AllowList {
+    /// Reads and compiles entries that code has, such as `*://db.example.com:5432`. For entries that come from a file, and
+    /// whose messages are to send somebody there, see [`Entry::parse`] and [`compile`](Self::compile).
+    ///
+    /// ```
+    /// use outport_policy::AllowList;
+    ///
+    /// let allow = AllowList::parse(["*://db.example.com:5432", "https://*.example.com"])?;
+    /// assert_eq!(allow.entries().len(), 2);
+    ///
+    /// let error = AllowList::parse(["db.example.com:5432", "https://api.example.com"]).unwrap_err();
+    /// assert!(error.to_string().starts_with("1 of 2 entries cannot be read: the 1st, `db.example.com:5432`"));
+    /// # Ok::<(), outport_policy::EntriesError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// All entries that cannot be read, each with what is wrong and what to write instead. There is no list then: one with
+    /// entries left out is not what was written.
+    pub fn parse<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<Self, EntriesError> {
+        entries::read(texts, |error| error).map(Self::compile)
+    }
+
     /// Compiles the entries. None of them is left out: that they were read is what [`Entry`] stands for.
     pub fn compile(entries: Vec<Entry>) -> Self {
         Self {

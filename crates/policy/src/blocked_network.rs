@@ -76,11 +76,9 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
     match HostPattern::parse(text) {
         Ok(HostPattern::Network(net)) => Ok(net),
         Ok(HostPattern::Address(address)) => Ok(address.ip().into()),
-        Ok(_) => Err(
-            "a network is written `10.0.0.0/8` or `2001:db8::/32`; names belong in \
-                      `disallowed_outbound_hosts`"
-                .to_owned(),
-        ),
+        Ok(_) => {
+            Err("a network is written `10.0.0.0/8` or `2001:db8::/32`; names belong in entries".to_owned())
+        }
         Err(problem) => Err(problem.to_string()),
     }
 }

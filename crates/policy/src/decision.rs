@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::deny_list::{DeniedBy, DenyMatch};
-use crate::{Attempt, BlockedNetwork, Endpoint, Entry, Label, Name, Reason, Remedy};
+use crate::{Attempt, BlockedNetwork, Endpoint, Entry, Label, Name, Reason, Remedy, Setting};
 
 /// The answer of the policy to an attempt. There is no default and no `bool`: an attempt that nobody judged is not
 /// allowed.
@@ -50,7 +50,7 @@ pub struct Denial<'p> {
     by: Option<DeniedBy<'p>>,
     closest: Option<&'p Entry>,
     name: Option<Name>,
-    switch: Option<&'static str>,
+    setting: Option<Setting>,
     /// The list that refuses, where a part asks that has a list of its own.
     list: WhoseList,
 }
@@ -91,7 +91,7 @@ impl<'p> Denial<'p> {
             by: None,
             closest: None,
             name: None,
-            switch: None,
+            setting: None,
             list: WhoseList::Only,
         }
     }
@@ -126,8 +126,8 @@ impl<'p> Denial<'p> {
         self
     }
 
-    pub(crate) fn lifted_by(mut self, switch: &'static str) -> Self {
-        self.switch = Some(switch);
+    pub(crate) fn lifted_by(mut self, setting: Setting) -> Self {
+        self.setting = Some(setting);
         self
     }
 
@@ -175,8 +175,9 @@ impl<'p> Denial<'p> {
         Remedy::of(self, attempt)
     }
 
-    pub(crate) fn switch(&self) -> Option<&'static str> {
-        self.switch
+    /// The operator's setting that lifts it, where that is known without the attempt.
+    pub(crate) fn setting(&self) -> Option<Setting> {
+        self.setting
     }
 }
 

@@ -20,7 +20,8 @@ use ipnet::IpNet;
 
 use crate::index::{Index, Match, Networks, Side};
 use crate::{
-    Address, BlockedNetwork, Entry, HostPattern, Limit, Name, Protocol, Reason, RuntimeLimits, Transport,
+    Address, BlockedNetwork, EntriesError, Entry, EntryError, HostPattern, Limit, Name, Protocol, Reason,
+    RuntimeLimits, Transport, entries,
 };
 
 /// The operator's deny list. By default it denies nothing.
@@ -88,6 +89,17 @@ impl LearnedAddresses {
 }
 
 impl DenyList {
+    /// Reads and compiles entries that code has, such as `*://*.internal.example.com:*`, without blocked networks.
+    ///
+    /// # Errors
+    ///
+    /// All entries that cannot be read, each with what is wrong and what to write instead. There is no list then: one with
+    /// entries left out would let through what was to be denied.
+    pub fn parse<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<Self, EntriesError> {
+        let entries = entries::read(texts, EntryError::in_a_deny_list)?;
+        Ok(Self::compile(entries, Vec::new()))
+    }
+
     /// Compiles entries and blocked networks.
     pub fn compile(entries: Vec<Entry>, blocked: Vec<BlockedNetwork>) -> Self {
         let networks = blocked.iter().map(BlockedNetwork::networks);

@@ -27,8 +27,8 @@
 //! use outport_policy::*;
 //! use std::{sync::Arc, time::Instant};
 //!
-//! let entry = Entry::parse("*://10.0.0.0/8:5432", Location::Code)?;
-//! let policy = Policy::new("web", Arc::new(AllowList::compile(vec![entry])), Arc::new(Operator::default()));
+//! let allow = AllowList::parse(["*://10.0.0.0/8:5432"])?;
+//! let policy = Policy::new("web", Arc::new(allow), Arc::new(Operator::default()));
 //!
 //! let quotas = Quotas::default();
 //! let (grants, peers) = (Grants::new(quotas.granted_names), Peers::from(&quotas));
@@ -43,9 +43,9 @@
 //! assert_eq!(denial.reason().code(), "allow.port");
 //! assert_eq!(
 //!     denial.remedy(&connect(6379)).unwrap().to_string(),
-//!     r#"add "*://10.0.0.5:6379" to allowed_outbound_hosts"#,
+//!     r#"add "*://10.0.0.5:6379" to the allow list"#,
 //! );
-//! # Ok::<(), EntryError>(())
+//! # Ok::<(), EntriesError>(())
 //! ```
 
 mod address;
@@ -57,6 +57,7 @@ mod coverage;
 mod decision;
 mod deny_list;
 mod egress_proxy;
+mod entries;
 mod entry;
 mod grants;
 mod host_pattern;
@@ -73,6 +74,7 @@ mod ports;
 mod reason;
 mod remedy;
 mod scheme;
+mod setting;
 mod special_purpose;
 pub mod text;
 mod user_info;
@@ -86,6 +88,7 @@ pub use coverage::{Redundant, Share, is_apart, redundant, share};
 pub use decision::{Decision, Denial, Permit, Rule};
 pub use deny_list::{DenyList, LearnedAddresses};
 pub use egress_proxy::EgressProxy;
+pub use entries::EntriesError;
 pub use entry::{Entry, EntryError, EntryPorts, EntryProblem, EntryScheme, PortSpec};
 pub use grants::{Ending, Grant, Grants, LookupOutcome, Settled, Ticket};
 pub use host_pattern::HostPattern;
@@ -101,4 +104,5 @@ pub use ports::{PortRange, PortSet, PortsError};
 pub use reason::{Layer, Reason};
 pub use remedy::Remedy;
 pub use scheme::{Protocol, Scheme, Transport};
+pub use setting::{NeutralWords, RemedyWords, Setting};
 pub use user_info::without_user_info;

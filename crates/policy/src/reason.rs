@@ -79,12 +79,12 @@ reasons! {
         "link-local and instance-metadata addresses stay shut until the operator lifts them";
 
     /// An empty list (ORD-2).
-    AllowNone = "allow.none", AllowList, "allowed_outbound_hosts is empty";
+    AllowNone = "allow.none", AllowList, "the allow list is empty";
     /// The code is that of a dependency, which has only what it inherits from its component.
     AllowNotInherited = "allow.not-inherited", AllowList,
         "this is a dependency that does not inherit this from its component";
     /// No entry covers the destination, and none comes close.
-    AllowNoMatch = "allow.no-match", AllowList, "no entry of allowed_outbound_hosts covers this";
+    AllowNoMatch = "allow.no-match", AllowList, "no entry of the allow list covers this";
     /// Another protocol than the entries are for (AL-3).
     AllowScheme = "allow.scheme", AllowList, "an entry names this host, but not this protocol";
     /// An entry names the host, but not the port.
@@ -127,7 +127,7 @@ reasons! {
 
     /// An audit log that cannot be written: whoever wants everything recorded wants nothing done that is not (RSN-6).
     AuditUnavailable = "audit.unavailable", Hard,
-        "the audit log cannot be written, and `--audit-required` lets nothing pass that is not in it";
+        "the audit log cannot be written, and nothing may pass that is not in it";
     /// An error of our own (ORD-4).
     ErrorInternal = "error.internal", Hard, "an error on the way to the decision, which denies";
 }

@@ -2,18 +2,21 @@
 //!
 //! An entry has the port of the attempt. A look-up has none: there it is the port of the entry that names the host
 //! already, for another protocol, and else one that the author has to fill in, since only he knows the service.
+//!
+//! A remedy names a [`Setting`]. What the host calls that is said when it is shown, by its [`RemedyWords`].
 
 use std::fmt;
 
 use crate::{
-    Attempt, Denial, Entry, Host, HostPattern, LabelKind, Layer, Location, Name, Protocol, Reason, Scheme,
-    Transport, text,
+    Attempt, Denial, Entry, Host, HostPattern, LabelKind, Layer, Location, Name, NeutralWords, Protocol,
+    Reason, RemedyWords, Scheme, Setting, Transport, text,
 };
 
 /// The one change that would permit an attempt, and who can make it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Remedy {
-    /// The author adds this entry to `allowed_outbound_hosts`.
+    /// The author adds this entry to the allow list.
     AddEntry(String),
     /// The author adds `*://HOST:PORT` with the port of the service, which the attempt does not tell.
     AddEntryWithPort(Host),
@@ -29,11 +32,11 @@ pub enum Remedy {
     /// The same in the list that the part has of its own.
     OfPart(Box<Self>),
     /// The author lets the dependency inherit this list of its component.
-    Inherit(&'static str),
+    Inherit(Setting),
     /// The guest looks this name up before it connects.
     Lookup(Name),
-    /// The operator starts Outport with this switch.
-    Switch(String),
+    /// The operator changes this setting.
+    Lift(Setting),
     /// The operator takes this off the deny list.
     Undeny {
         /// The entry or network as written.
@@ -60,21 +63,26 @@ impl Remedy {
         match (denial.reason().layer(), denial.reason()) {
             (Layer::DenyList, _) => undeny(denial),
             (Layer::RuntimeLimits, Reason::RuntimeLoopbackPort) => {
-                port_of(attempt).map(|port| Self::Switch(format!("--allow-loopback-ports {port}")))
+                port_of(attempt).map(|port| Self::Lift(Setting::LoopbackPort(port)))
             }
             (_, Reason::AllowNotInherited) => Some(Self::Inherit(list_of(attempt))),
             (_, Reason::GrantReplaced | Reason::GrantEvicted) => denial.name().cloned().map(Self::Lookup),
-            (Layer::AllowList, _) if denial.switch().is_none() => add_entry(denial, attempt),
-            _ => denial.switch().map(|switch| Self::Switch(switch.to_owned())),
+            (Layer::AllowList, _) if denial.setting().is_none() => add_entry(denial, attempt),
+            _ => denial.setting().map(Self::Lift),
         }
+    }
+
+    /// The sentence for people, in the words of a host.
+    pub fn in_words_of<'a>(&'a self, words: &'a dyn RemedyWords) -> impl fmt::Display + 'a {
+        InWords(self, words)
     }
 }
 
 /// The list of the component that has to grant it.
-fn list_of(attempt: &Attempt<'_>) -> &'static str {
+fn list_of(attempt: &Attempt<'_>) -> Setting {
     match attempt {
-        Attempt::Open { kind, .. } => kind.list(),
-        _ => "allowed_outbound_hosts",
+        Attempt::Open { kind, .. } => Setting::Labels(*kind),
+        _ => Setting::AllowList,
     }
 }
 
@@ -185,25 +193,36 @@ fn url_entry(scheme: &Scheme, host: &Host, port: u16) -> String {
     }
 }
 
+/// The sentence in neutral words; see [`in_words_of`](Remedy::in_words_of).
 impl fmt::Display for Remedy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AddEntry(entry) => write!(f, "add \"{entry}\" to allowed_outbound_hosts"),
-            Self::AddEntryWithPort(host) => {
-                write!(
-                    f,
-                    "add \"*://{host}:PORT\" to allowed_outbound_hosts, PORT being the service's"
-                )
+        InWords(self, &NeutralWords).fmt(f)
+    }
+}
+
+struct InWords<'a>(&'a Remedy, &'a dyn RemedyWords);
+
+impl fmt::Display for InWords<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(remedy, words) = self;
+        if let Some(sentence) = words.sentence(remedy) {
+            return f.write_str(&sentence);
+        }
+        match remedy {
+            Remedy::AddEntry(entry) => write!(f, "add \"{entry}\" to {}", words.name(Setting::AllowList)),
+            Remedy::AddEntryWithPort(host) => {
+                let list = words.name(Setting::AllowList);
+                write!(f, "add \"*://{host}:PORT\" to {list}, PORT being the service's")
             }
-            Self::AddLabel { kind, label } => write!(f, "add \"{label}\" to {}", kind.list()),
-            Self::OfComponent(remedy) => write!(f, "{remedy}, of the component itself"),
-            Self::OfPart(remedy) => write!(f, "{remedy}, of the part itself"),
-            Self::Inherit(list) => {
-                write!(f, "add \"{list}\" to `inherit_configuration` of the dependency")
+            Remedy::AddLabel { kind, label } => {
+                write!(f, "add \"{label}\" to {}", words.name(Setting::Labels(*kind)))
             }
-            Self::Lookup(name) => write!(f, "look up `{name}` again before connecting"),
-            Self::Switch(switch) => write!(f, "the operator can lift this with `{switch}`"),
-            Self::Undeny { text, location } => {
+            Remedy::OfComponent(remedy) => write!(f, "{}, of the component itself", Self(remedy, *words)),
+            Remedy::OfPart(remedy) => write!(f, "{}, of the part itself", Self(remedy, *words)),
+            Remedy::Inherit(list) => write!(f, "let the dependency inherit {}", words.name(*list)),
+            Remedy::Lookup(name) => write!(f, "look up `{name}` again before connecting"),
+            Remedy::Lift(setting) => write!(f, "the operator can lift this with {}", words.name(*setting)),
+            Remedy::Undeny { text, location } => {
                 write!(f, "the operator denies `{}` ({location})", text::excerpt(text))
             }
         }

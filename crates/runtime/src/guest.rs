@@ -13,7 +13,7 @@ use outport_platform::{Platform, PlatformCtx, PlatformCtxView, PlatformView};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use crate::account::Account;
 use crate::engine::Engine;
@@ -28,7 +28,6 @@ pub(crate) struct Guest {
     /// The gates of parts that reach only some of its hosts, by their slots.
     parts: Vec<GateCtx>,
     wasi: WasiCtx,
-    http: WasiHttpCtx,
     table: GuestTable,
     variables: GuestVariables,
     platform: PlatformCtx,
@@ -74,7 +73,6 @@ pub(crate) fn store(
         gate,
         parts,
         wasi,
-        http: WasiHttpCtx::new(),
         table: GuestTable::new(),
         variables,
         platform: PlatformCtx::new(platform),
@@ -117,11 +115,7 @@ impl WasiView for Guest {
 
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView {
-            hooks: self.gate.http_hooks(),
-            table: &mut self.table,
-            ctx: &mut self.http,
-        }
+        self.gate().into_http()
     }
 }
 
@@ -191,11 +185,7 @@ impl Guest {
     }
 
     fn http_of<const N: usize>(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView {
-            hooks: part_of(&mut self.parts, N).http_hooks(),
-            table: &mut self.table,
-            ctx: &mut self.http,
-        }
+        self.gate_of::<N>().into_http()
     }
 
     fn platform_of<const N: usize>(&mut self) -> PlatformCtxView<'_> {

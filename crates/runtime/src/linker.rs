@@ -94,11 +94,7 @@ fn provided_by_outport(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine.wasmtime());
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     outport_egress::add_to_linker(&mut linker)?;
-    outport_egress::p2::add_http_to_linker(&mut linker)?;
-    outport_egress::p3::add_http_to_linker(&mut linker)?;
     outport_egress::spin_v1::add_http_to_linker(&mut linker)?;
     crate::directory_entries::add_to_linker(&mut linker)?;
     crate::open_files::add_to_linker(&mut linker)?;

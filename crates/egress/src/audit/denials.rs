@@ -23,6 +23,9 @@ pub struct DenialReporter {
     failures: Mutex<Seen>,
 }
 
+/// What has each of those that are only counted, behind their number.
+type RecordedBy = Option<&'static str>;
+
 impl DenialReporter {
     /// Hands each line, without its line break, to `write`, on a thread of its own.
     ///
@@ -41,6 +44,15 @@ impl DenialReporter {
             seen: Mutex::new(Seen::new("denied", Instant::now())),
             failures: Mutex::new(Seen::new("failed", Instant::now())),
         })
+    }
+
+    /// Names the setting by which each denial is recorded, for who is told of a number alone. Default: nothing is named.
+    #[must_use]
+    pub fn recorded_by(self, setting: &'static str) -> Self {
+        for seen in [&self.seen, &self.failures] {
+            locked(seen).recorded_by = Some(setting);
+        }
+        self
     }
 }
 
@@ -111,6 +123,7 @@ impl<F: FnMut(&str) + Send + 'static> LineWriter for Terminal<F> {
 struct Seen {
     /// The word that its lines begin with.
     word: &'static str,
+    recorded_by: RecordedBy,
     dedup: Dedup<DenialKey>,
 }
 
@@ -134,6 +147,7 @@ impl Seen {
     fn new(word: &'static str, now: Instant) -> Self {
         Self {
             word,
+            recorded_by: None,
             dedup: Dedup::new(BUDGET, now),
         }
     }
@@ -145,22 +159,23 @@ impl Seen {
         now: Instant,
         tell: &mut dyn FnMut(String),
     ) {
-        let word = self.word;
+        let (word, recorded_by) = (self.word, self.recorded_by);
         let occurrence = self
             .dedup
-            .record(denial, now, |counted| tell(line_of(word, &counted)));
+            .record(denial, now, |counted| tell(line_of(word, recorded_by, &counted)));
         if occurrence == Occurrence::First {
             tell(line());
         }
     }
 
     fn sum_up(&mut self, now: Instant, tell: &mut dyn FnMut(String)) {
-        let word = self.word;
-        self.dedup.drain(now, |counted| tell(line_of(word, &counted)));
+        let (word, recorded_by) = (self.word, self.recorded_by);
+        self.dedup
+            .drain(now, |counted| tell(line_of(word, recorded_by, &counted)));
     }
 }
 
-fn line_of(word: &str, counted: &Counted<'_, DenialKey>) -> String {
+fn line_of(word: &str, recorded_by: RecordedBy, counted: &Counted<'_, DenialKey>) -> String {
     match counted {
         Counted::Again(denial, again) => {
             let DenialKey {
@@ -180,9 +195,10 @@ fn line_of(word: &str, counted: &Counted<'_, DenialKey>) -> String {
         }
         Counted::Beyond(component, beyond) => {
             let component = text::message(component);
-            format!(
-                "{word}: component `{component}` {beyond} more, not shown one by one: `--audit-log` records each"
-            )
+            let recorded_by = recorded_by
+                .map(|setting| format!(": {setting} records each"))
+                .unwrap_or_default();
+            format!("{word}: component `{component}` {beyond} more, not shown one by one{recorded_by}")
         }
     }
 }
@@ -286,8 +302,19 @@ mod tests {
         assert_eq!(
             reported.take(),
             [format!(
-                "denied: component `web` {beyond} more, not shown one by one: `--audit-log` records each"
+                "denied: component `web` {beyond} more, not shown one by one"
             )]
+        );
+        reported.seen.recorded_by = Some("`--audit-log`");
+        for port in 1..=100 {
+            reported.add(20, "web", &format!("10.0.0.7:{port}"));
+        }
+        reported.take();
+        reported.add(40, "api", "10.0.0.5:1");
+        let line = reported.take().remove(0);
+        assert!(
+            line.ends_with(" more, not shown one by one: `--audit-log` records each"),
+            "{line}"
         );
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use outport_policy::text::{into_log as escaped, log as escape};
-use outport_policy::{Attempt, Denial, Entry, Host, Name, Permit, Reason, Rule, text};
+use outport_policy::{Attempt, Denial, Entry, Host, Name, Permit, Reason, RemedyWords, Rule, text};
 use serde::{Serialize, Serializer};
 
 use super::timestamp::Timestamp;
@@ -62,7 +62,7 @@ pub struct AuditEvent {
     /// The entry that came closest to permitting it, on denial.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closest: Option<String>,
-    /// The remedy that would permit it, on denial: the line to add or the operator's switch.
+    /// The remedy that would permit it, on denial, in the words of the host: the entry to add or the operator's setting.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
     /// The further layers that refuse it, on denial: it is still denied when the remedy alone is applied.
@@ -90,12 +90,12 @@ pub struct AlsoRefused {
 }
 
 impl AlsoRefused {
-    fn of(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Self {
+    fn of(denial: &Denial<'_>, attempt: &Attempt<'_>, words: &dyn RemedyWords) -> Self {
         Self {
             reason: denial.reason().code(),
             detail: denial.reason().sentence(),
             rule: denial.cited().map(escaped),
-            remedy: remedy(denial, attempt),
+            remedy: remedy(denial, attempt, words),
         }
     }
 }
@@ -119,13 +119,14 @@ impl AuditEvent {
         event
     }
 
-    /// That `attempt` is refused by `denial`, which is the first of `all`.
+    /// That `attempt` is refused by `denial`, which is the first of `all`, with remedies in the host's `words`.
     pub(crate) fn denied(
         id: u64,
         whose: (&Arc<str>, u64),
         attempt: &Attempt<'_>,
         denial: &Denial<'_>,
         all: &[Denial<'_>],
+        words: &dyn RemedyWords,
     ) -> Self {
         let mut event = Self::about(id, whose, attempt);
         event.verdict = Verdict::Deny;
@@ -133,10 +134,12 @@ impl AuditEvent {
         event.detail = Some(denial.reason().sentence());
         event.rule = denial.cited().map(escaped);
         event.closest = denial.closest().map(cited);
-        event.remedy = remedy(denial, attempt);
+        event.remedy = remedy(denial, attempt, words);
         event.name = denial.name().map(|name| name.to_string()).or(event.name.take());
         let others = all.iter().skip(1);
-        event.also = others.map(|denial| AlsoRefused::of(denial, attempt)).collect();
+        event.also = others
+            .map(|denial| AlsoRefused::of(denial, attempt, words))
+            .collect();
         event
     }
 
@@ -186,9 +189,9 @@ fn cited(entry: &Entry) -> String {
     escaped(entry.cited().to_string())
 }
 
-fn remedy(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<String> {
+fn remedy(denial: &Denial<'_>, attempt: &Attempt<'_>, words: &dyn RemedyWords) -> Option<String> {
     let remedy = denial.remedy(attempt)?;
-    Some(escaped(remedy.to_string()))
+    Some(escaped(remedy.in_words_of(words).to_string()))
 }
 
 pub(super) fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -172,7 +172,7 @@ mod tests {
     use outport_policy::{AnswerSource, Endpoint, Host, Scheme, Transport};
 
     use super::*;
-    use crate::http::Outgoing;
+    use crate::outgoing::Outgoing;
     use crate::sockets::SocketSlot;
     use crate::testing::{Script, World};
 

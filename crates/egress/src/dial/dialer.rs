@@ -16,9 +16,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outport_policy::{Host, Reason, RequestMethod, Scheme};
+#[cfg(feature = "tls")]
 use rustls::ClientConfig;
 use tokio::time::timeout;
+#[cfg(feature = "tls")]
 use tokio_rustls::TlsConnector;
+#[cfg(feature = "tls")]
 use tokio_rustls::client::TlsStream;
 
 use super::destination::{Destination, address_with};
@@ -32,7 +35,9 @@ use crate::audit;
 use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
 use crate::host_calls::{HostCalls, HostInterface};
-use crate::http::{InternalDestination, Tls, TlsProfile, TlsProfileError, server_name};
+use crate::tls::Tls;
+#[cfg(feature = "tls")]
+use crate::tls::{TlsProfile, TlsProfileError, server_name};
 
 /// Connects for one instance, or for what the host does by itself since its operator configured it. Cheap to clone, and
 /// usable on any task of a tokio runtime; it may outlive the instance, which then still is the one that is counted and
@@ -41,6 +46,7 @@ use crate::http::{InternalDestination, Tls, TlsProfile, TlsProfileError, server_
 #[derive(Clone)]
 pub struct Dialer {
     enforcer: Arc<Enforcer>,
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there is nothing in it"))]
     tls: Arc<Tls>,
 }
 
@@ -121,6 +127,7 @@ impl Dialer {
     /// # Errors
     ///
     /// TLS cannot be agreed on, or the certificate is not one for `host` that is trusted.
+    #[cfg(feature = "tls")]
     pub async fn secure(
         &self,
         connection: HostConnection,
@@ -133,6 +140,7 @@ impl Dialer {
 
     /// The settings of TLS with `host`: the roots of this machine, or the profile of the component for that host. Names
     /// are always verified. No application protocol is offered.
+    #[cfg(feature = "tls")]
     pub fn tls_config(&self, host: &Host) -> Arc<ClientConfig> {
         self.tls.without_alpn(host)
     }
@@ -143,6 +151,7 @@ impl Dialer {
     /// # Errors
     ///
     /// `pem` has no certificate, or one that is none.
+    #[cfg(feature = "tls")]
     pub fn tls_config_trusting(&self, pem: &[u8]) -> Result<Arc<ClientConfig>, TlsProfileError> {
         let profile = TlsProfile::builder(Vec::new()).roots_pem(pem)?.build()?;
         Ok(profile.without_alpn())
@@ -249,7 +258,7 @@ fn connection(enforcer: &Arc<Enforcer>, connected: Connected, slot: UseSlot) -> 
 fn is_inside(destination: &Destination) -> bool {
     let speaks_http = matches!(*destination.scheme(), Scheme::HTTP | Scheme::HTTPS);
     match destination.host() {
-        Host::Name(name) => speaks_http && InternalDestination::of(name).is_some(),
+        Host::Name(name) => speaks_http && (name.is_the_app_itself() || name.is_service_chaining()),
         Host::Address(_) => false,
     }
 }

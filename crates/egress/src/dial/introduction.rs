@@ -3,6 +3,7 @@
 //! The guest is told in the words of it. The log has the code, and the operator's terminal the words too, but for those that
 //! may hold the guest's password: some servers repeat what they do not understand.
 
+#[cfg(feature = "tls")]
 use std::io;
 
 use super::error::DialError;
@@ -35,6 +36,7 @@ enum Kind {
 
 impl IntroductionFailure {
     /// TLS cannot be agreed on; `advice` follows what is wrong with it.
+    #[cfg(feature = "tls")]
     pub fn tls(error: &io::Error, advice: &str) -> Self {
         let of_tls = error
             .get_ref()

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "http")]
 use hyper::rt::Executor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -86,6 +87,7 @@ impl User {
 }
 
 /// HTTP/2 has tasks of its own, one for the connection and one for each body that is sent: they are paid for alike.
+#[cfg(feature = "http")]
 impl<F> Executor<F> for User
 where
     F: Future + Send + 'static,

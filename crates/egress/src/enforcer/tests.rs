@@ -213,7 +213,7 @@ fn a_denial_names_all_that_a_person_needs_to_change_it() {
     assert_eq!(
         events[0].to_string(),
         "denied: component `web` tcp 10.0.0.5:5432 [allow.port] an entry names this host, but not this port; add \
-         \"*://10.0.0.5:5432\" to allowed_outbound_hosts",
+         \"*://10.0.0.5:5432\" to the allow list",
     );
     assert_eq!(
         events[0].closest.as_deref(),

@@ -15,10 +15,10 @@ use wasmtime_wasi_http::{Error, WasiBody};
 use super::errors;
 use super::failure::{Delivery, Failure};
 use super::heard::{Heard, Requests};
-use super::tls::server_name;
 use crate::dial::{Destination, DialTarget, Paced, Stream, User};
 use crate::followed::Followed;
 use crate::host_account::HostAccount;
+use crate::tls::server_name;
 
 /// A connection that can take a request.
 pub(super) struct Connection {

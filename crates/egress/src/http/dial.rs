@@ -6,9 +6,9 @@ use wasmtime_wasi_http::Error;
 
 use super::connection::Connection;
 use super::errors;
-use super::outgoing::Outgoing;
 use crate::dial::{self, Connected, Destination, UseSlot};
 use crate::enforcer::Enforcer;
+use crate::outgoing::Outgoing;
 
 /// A new connection for `destination`, to exactly one of the addresses that were judged.
 pub(super) async fn connect(

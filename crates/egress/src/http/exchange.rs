@@ -17,12 +17,12 @@ use super::destination;
 use super::dial;
 use super::failure::Delivery;
 use super::followed_body;
-use super::outgoing::Outgoing;
 use super::own_body::OwnBody;
 use crate::audit::code_of;
 use crate::dial::{Destination, NotUsed, Said, UseSlot};
 use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
+use crate::outgoing::Outgoing;
 use crate::spans;
 use crate::trace::Trace;
 

@@ -7,11 +7,10 @@ use http::{HeaderMap, Request};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::exchange;
-use super::outgoing::Outgoing;
 use super::own_body::{Ending, Writer};
-use super::tls::Tls;
 use crate::enforcer::Enforcer;
 use crate::host_account::charged;
+use crate::outgoing::Outgoing;
 
 /// The only way out for the `wasi:http` requests of an instance.
 pub struct GateHooks {
@@ -36,10 +35,6 @@ impl GateHooks {
             outgoing,
             writer: self.writer.clone(),
         }
-    }
-
-    pub(crate) fn tls(&self) -> &Arc<Tls> {
-        self.outgoing.tls()
     }
 
     pub(crate) fn ending(&self) -> &Ending {

@@ -1,4 +1,4 @@
-//! Outgoing requests of WASI 0.2 as [0.3 has them](crate::p3::add_http_to_linker), where wasmtime's differ.
+//! Outgoing requests of WASI 0.2 as 0.3 has them, where wasmtime's differ.
 //!
 //! | what | wasmtime | here |
 //! | --- | --- | --- |
@@ -10,35 +10,27 @@ use wasmtime::component::{Linker, LinkerInstance, Resource};
 use wasmtime_wasi::p2::IoError;
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, RequestOptions};
+use wasmtime_wasi_http::p2::bindings::{self, LinkOptions};
 use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
-use wasmtime_wasi_http::{Error, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_http::{Error, WasiHttp, WasiHttpCtxView};
 
+use crate::ctx::GateView;
 use crate::http::THE_APP;
 
-/// Lets guests of WASI 0.2 send requests that name a path alone, and tells them what those of 0.3 are told.
-///
-/// To be called after [`wasmtime_wasi_http::p2::add_only_http_to_linker_async`], of whose functions it replaces two.
-///
-/// # Errors
-///
-/// What the linker reports.
-pub fn add_http_to_linker<T: WasiHttpView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    linker.allow_shadowing(true);
-    let added = add_shadowing(linker);
-    linker.allow_shadowing(false);
-    added
-}
-
-fn add_shadowing<T: WasiHttpView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    define_outgoing_handler(
-        &mut linker.instance("wasi:http/outgoing-handler@0.2.12")?,
-        T::http,
-    )?;
+/// Links all of `wasi:http` of WASI 0.2, by the hooks of the gate. The linker has to allow shadowing.
+pub(super) fn add_http<T: GateView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    let options = LinkOptions::default();
+    bindings::http::types::add_to_linker::<T, WasiHttp>(linker, &(&options).into(), http)?;
+    define_outgoing_handler(&mut linker.instance("wasi:http/outgoing-handler@0.2.12")?, http)?;
     linker
         .instance("wasi:http/types@0.2.12")?
         .func_wrap("http-error-code", |mut store, (error,): (Resource<IoError>,)| {
-            Ok((error_code(&store.data_mut().http(), &error)?,))
+            Ok((error_code(&http(store.data_mut()), &error)?,))
         })
+}
+
+fn http<T: GateView>(state: &mut T) -> WasiHttpCtxView<'_> {
+    state.gate().into_http()
 }
 
 /// Defines all of `wasi:http/outgoing-handler`, by the hooks of `view`.

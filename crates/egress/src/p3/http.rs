@@ -1,4 +1,4 @@
-//! Outgoing requests of WASI 0.3 as [0.2 has them](crate::p2::add_http_to_linker), where wasmtime's differ.
+//! Outgoing requests of WASI 0.3 as 0.2 has them, where wasmtime's differ.
 //!
 //! | what | wasmtime | here |
 //! | --- | --- | --- |
@@ -9,41 +9,34 @@
 use http::uri::{Authority, PathAndQuery};
 use wasmtime::component::{Linker, LinkerInstance, Resource};
 use wasmtime_wasi_http::p3::Request;
-use wasmtime_wasi_http::p3::bindings::http::client;
-use wasmtime_wasi_http::{WasiHttp, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_http::p3::bindings::http::{client, types};
+use wasmtime_wasi_http::{WasiHttp, WasiHttpCtxView};
 
+use crate::ctx::GateView;
 use crate::http::THE_APP;
 
-/// Lets guests of WASI 0.3 send requests that name a path alone, and write authorities as those of 0.2 may.
-///
-/// To be called after [`wasmtime_wasi_http::p3::add_to_linker`], of whose functions it replaces two.
-///
-/// # Errors
-///
-/// What the linker reports.
-pub fn add_http_to_linker<T: WasiHttpView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    linker.allow_shadowing(true);
-    let added = add_shadowing(linker);
-    linker.allow_shadowing(false);
-    added
-}
-
-fn add_shadowing<T: WasiHttpView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+/// Links all of `wasi:http` of WASI 0.3, by the hooks of the gate. The linker has to allow shadowing.
+pub(super) fn add_http<T: GateView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    types::add_to_linker::<T, WasiHttp>(linker, http)?;
     linker.instance("wasi:http/types@0.3.0")?.func_wrap(
         "[method]request.set-authority",
         |mut store, (request, written): (Resource<Request>, Option<String>)| {
             let Ok(authority) = written.map(Authority::try_from).transpose() else {
                 return Ok((Err(()),));
             };
-            store.data_mut().http().table.get_mut(&request)?.authority = authority;
+            http(store.data_mut()).table.get_mut(&request)?.authority = authority;
             Ok((Ok(()),))
         },
     )?;
-    define_client(&mut linker.instance("wasi:http/client@0.3.0")?, T::http)
+    define_client(&mut linker.instance("wasi:http/client@0.3.0")?, http)
+}
+
+fn http<T: GateView>(state: &mut T) -> WasiHttpCtxView<'_> {
+    state.gate().into_http()
 }
 
 /// Defines all of `wasi:http/client`, by the hooks of `view`.
-pub(crate) fn define_client<T: WasiHttpView + 'static>(
+pub(crate) fn define_client<T: Send + 'static>(
     instance: &mut LinkerInstance<'_, T>,
     view: fn(&mut T) -> WasiHttpCtxView<'_>,
 ) -> wasmtime::Result<()> {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use outport_policy::{Address, Endpoint, Host, Name};
+use outport_policy::{Address, Endpoint, Host, Name, RemedyWords, Setting};
 use tokio::time::timeout;
 
 use super::own_address::Leads;
@@ -102,7 +102,7 @@ impl ProxiesInForce {
     }
 
     /// Tells the operator of what is a fault of the proxy, each kind at most once a minute.
-    pub(super) fn tell(&self, server: &ProxyServer, trouble: &Trouble) {
+    pub(super) fn tell(&self, server: &ProxyServer, trouble: &Trouble, words: &dyn RemedyWords) {
         let Some(fault) = trouble.fault() else { return };
         let now = Instant::now();
         {
@@ -113,7 +113,16 @@ impl ProxiesInForce {
             }
             *last = Some(now);
         }
-        tracing::warn!("the egress proxy {server} gives no connection: {trouble}");
+        let advice = match trouble {
+            Trouble::WantsCredentials => {
+                format!(
+                    "; give it some with {}",
+                    words.name(Setting::EgressProxyCredentials)
+                )
+            }
+            _ => String::new(),
+        };
+        tracing::warn!("the egress proxy {server} gives no connection: {trouble}{advice}");
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, HashMap<Name, Vec<Address>>> {

@@ -49,8 +49,7 @@ pub enum ProxyServerError {
     Scheme,
     /// `http://user:password@host:3128`
     #[error(
-        "it has a user or a password, which others see in the list of processes and in the history of a shell; put \
-         `user:password` into a file and name that with `--egress-proxy-credentials`"
+        "it has a user or a password, which others see in lists of processes, logs and histories; keep them apart from the URL"
     )]
     UserInfo,
     /// User and password cannot be sent.

@@ -42,7 +42,7 @@ pub(crate) enum Trouble {
     #[error("it does not answer as a proxy of its kind does: {0}")]
     Garbled(&'static str),
     /// It wants to know who asks.
-    #[error("it wants a user and a password; give it some with `--egress-proxy-credentials FILE`")]
+    #[error("it wants a user and a password, and is given none")]
     WantsCredentials,
     /// It does not know who asks.
     #[error("it does not take the user and the password that it is given")]

@@ -63,7 +63,7 @@ impl Tunnel {
         let asked = timeout(TUNNEL_TIME, self.ask(proxies, process));
         let opened = asked.await.unwrap_or(Err(Trouble::Silent));
         if let Err(trouble) = &opened {
-            proxies.tell(&self.server, trouble);
+            proxies.tell(&self.server, trouble, &*process.words);
         }
         opened.map(Wire::into_socket)
     }

@@ -109,7 +109,7 @@ async fn try_each(egress: &WeakEgress) {
         };
         let tried = timeout(TRY_TIME, trying).await.unwrap_or(Err(Trouble::Silent));
         if let Err(trouble) = tried {
-            in_force.tell(server, &trouble);
+            in_force.tell(server, &trouble, &*process.words);
         }
     }
 }

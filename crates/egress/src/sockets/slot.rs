@@ -11,7 +11,7 @@ use crate::enforcer::{DecisionId, Enforcer};
 use crate::established::{self, Way};
 use crate::followed::Followed;
 use crate::process::connections::Registration;
-use crate::stream_tls::OpenPort;
+use crate::tls_usage::OpenPort;
 
 /// One socket in the counts of its instance, its component and the process. Dropping it gives the place back.
 pub(crate) struct SocketSlot {

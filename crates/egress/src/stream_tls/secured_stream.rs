@@ -18,10 +18,10 @@ use tokio_rustls::client::TlsStream;
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
 use super::Transport;
-use super::place::TlsPlace;
 use super::trouble::Trouble;
 use crate::dial::Paced;
 use crate::host_account::HostAccount;
+use crate::tls_usage::TlsPlace;
 
 /// A connection whose server has shown a certificate for the name that was judged. Reading ends without an error only
 /// where the server has said so in TLS.

@@ -8,8 +8,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::*;
-use crate::http::TlsProfile;
 use crate::testing::{Script, World};
+use crate::tls::TlsProfile;
+use crate::tls_usage::OpenPort;
 
 /// A server for `a.example`, and an instance that trusts it.
 struct Scene {

@@ -6,8 +6,8 @@
 
 use super::Policy;
 use crate::{
-    Address, AnswerSource, Attempt, Denial, Endpoint, Host, Limit, Name, Protocol, Reason, Rule, Situation,
-    Transport,
+    Address, AnswerSource, Attempt, Denial, Endpoint, Host, Limit, Name, Protocol, Reason, Rule, Setting,
+    Situation, Transport,
 };
 
 impl Policy {
@@ -219,7 +219,7 @@ impl Policy {
         }
         let denial = Denial::new(Reason::DnsRebinding).named(Some(name.clone()));
         Err(if loopback {
-            denial.lifted_by("--allow-loopback-answers")
+            denial.lifted_by(Setting::LoopbackAnswers)
         } else {
             denial
         })

@@ -3,7 +3,7 @@
 //! What is held is counted by whoever asks, and comes in as [`Usage`](crate::Usage).
 
 use super::Policy;
-use crate::{Attempt, Denial, Reason, Situation};
+use crate::{Attempt, Denial, Reason, Setting, Situation};
 
 impl Policy {
     pub(super) fn quotas<'p>(
@@ -19,22 +19,23 @@ impl Policy {
         let too_many = |reason: Reason| {
             let of_process = usage.sockets_of_process.saturating_add(usage.kept_for_others);
             if usage.sockets_of_instance >= quotas.sockets_per_instance {
-                Some(Denial::new(reason).lifted_by("--max-sockets-per-instance"))
+                Some(Denial::new(reason).lifted_by(Setting::SocketsPerInstance))
             } else if of_process >= quotas.sockets_per_process {
-                Some(Denial::new(reason).lifted_by("--max-sockets"))
+                Some(Denial::new(reason).lifted_by(Setting::SocketsPerProcess))
             } else {
                 None
             }
         };
         let too_many_connections = || {
             reached(quotas.total_connections, usage.connections_of_process)
-                .then(|| Denial::new(Reason::QuotaConnections).lifted_by("max_total_connections"))
+                .then(|| Denial::new(Reason::QuotaConnections).lifted_by(Setting::TotalConnections))
         };
         match attempt {
             Attempt::CreateSocket { .. } => too_many(Reason::QuotaSockets)
                 .or_else(|| {
-                    reached(quotas.sockets_per_component, usage.sockets_of_component)
-                        .then(|| Denial::new(Reason::QuotaConnections).lifted_by("max_socket_connections"))
+                    reached(quotas.sockets_per_component, usage.sockets_of_component).then(|| {
+                        Denial::new(Reason::QuotaConnections).lifted_by(Setting::SocketsPerComponent)
+                    })
                 })
                 .or_else(too_many_connections),
             Attempt::Lookup { .. } => (usage.lookups_of_instance >= quotas.lookups_in_flight)

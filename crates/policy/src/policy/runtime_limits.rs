@@ -5,7 +5,7 @@
 use std::net::Ipv4Addr;
 
 use super::Policy;
-use crate::{Address, Attempt, Denial, Endpoint, Host, Limit, Reason, Transport};
+use crate::{Address, Attempt, Denial, Endpoint, Host, Limit, Reason, Setting, Transport};
 
 impl Policy {
     pub(super) fn runtime_limits<'p>(&'p self, attempt: &Attempt<'_>) -> Option<Denial<'p>> {
@@ -77,14 +77,14 @@ impl Policy {
         }
         // First, since lifting the limit on UDP alone would change nothing.
         if self.operator.egress_proxy.is_some() {
-            return Some(Denial::new(Reason::RuntimeUdpProxied).lifted_by("--egress-proxy none"));
+            return Some(Denial::new(Reason::RuntimeUdpProxied).lifted_by(Setting::NoEgressProxy));
         }
         self.shut_udp()
     }
 
     fn shut_udp(&self) -> Option<Denial<'_>> {
         let shut = self.operator.limits.udp == Limit::Holds;
-        shut.then(|| Denial::new(Reason::RuntimeUdp).lifted_by("--allow-udp"))
+        shut.then(|| Denial::new(Reason::RuntimeUdp).lifted_by(Setting::Udp))
     }
 
     /// The limit on UDP behind an egress proxy, which holds by itself.
@@ -106,6 +106,6 @@ impl Policy {
 
     fn shut_address(&self, address: Address) -> Option<Denial<'_>> {
         let shut = self.operator.limits.shuts_address(address);
-        shut.then(|| Denial::new(Reason::RuntimeLinkLocal).lifted_by("--allow-link-local"))
+        shut.then(|| Denial::new(Reason::RuntimeLinkLocal).lifted_by(Setting::LinkLocal))
     }
 }

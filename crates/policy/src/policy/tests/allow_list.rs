@@ -35,7 +35,7 @@ fn a_list_that_is_not_inherited_permits_nothing_not_even_a_socket() {
     let (transport, other) = (Transport::Tcp, Transport::Udp);
     let (db, evil) = (name("db.example"), name("evil.example"));
     let host = Host::Name(db.clone());
-    let inherits = Some(Remedy::Inherit("allowed_outbound_hosts"));
+    let inherits = Some(Remedy::Inherit(Setting::AllowList));
     for (attempt, reason, remedy) in [
         (
             Attempt::CreateSocket { transport },
@@ -57,7 +57,7 @@ fn a_list_that_is_not_inherited_permits_nothing_not_even_a_socket() {
         (
             reach(transport, "127.0.0.1:22"),
             "runtime.loopback-port",
-            &Some(Remedy::Switch("--allow-loopback-ports 22".into())),
+            &Some(Remedy::Lift(Setting::LoopbackPort(22))),
         ),
         (Attempt::Lookup { name: &db }, "allow.not-inherited", &inherits),
         (
@@ -152,7 +152,7 @@ fn a_label_is_granted_by_its_own_list_and_by_nothing_else() {
     world.policy = Policy::new("web/a:b/c", nothing, Arc::new(world.policy.operator().clone()));
     assert_eq!(world.code(&attempt), "allow.not-inherited");
     let remedy = world.remedy(&attempt).map(|remedy| remedy.to_string());
-    let inherit = "add \"sqlite_databases\" to `inherit_configuration` of the dependency";
+    let inherit = "let the dependency inherit the labels of SQLite databases";
     assert_eq!(remedy.as_deref(), Some(inherit));
 }
 
@@ -180,7 +180,7 @@ fn a_part_reaches_what_its_list_and_that_of_its_component_permit() {
         port: 443,
         method: RequestMethod::Other,
     };
-    let add = |entry: &str| format!("add \"{entry}\" to allowed_outbound_hosts");
+    let add = |entry: &str| format!("add \"{entry}\" to the allow list");
     let own = |entry: &str| format!("{}, of the part itself", add(entry));
     let of_component = |entry: &str| format!("{}, of the component itself", add(entry));
     let rows: [(&[&str], Attempt<'_>, Vec<String>); 11] = [

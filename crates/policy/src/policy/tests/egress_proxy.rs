@@ -70,7 +70,7 @@ fn udp_stays_shut_and_all_that_shuts_it_is_told() {
         assert_eq!(world.code(&create), "runtime.udp-proxied");
         assert_eq!(world.udp("192.0.2.1:53"), "runtime.udp-proxied");
         assert_eq!(world.udp("127.0.0.1:5353"), "runtime.udp-proxied");
-        let remedy = Remedy::Switch("--egress-proxy none".to_owned());
+        let remedy = Remedy::Lift(Setting::NoEgressProxy);
         assert_eq!(world.remedy(&create), Some(remedy));
     }
     let reasons = |world: &World| {

@@ -17,7 +17,7 @@ fn what_would_permit_requests_and_answers_is_no_wider_than_they_are() {
         operator.limits.link_local = Limit::Lifted;
     });
     let add = |text: &str| Some(Remedy::AddEntry(text.to_owned()));
-    let switch = |text: &str| Some(Remedy::Switch(text.to_owned()));
+    let lift = |setting| Some(Remedy::Lift(setting));
     let with_port = |text: &str| Some(Remedy::AddEntryWithPort(Host::parse(text).unwrap()));
     let (a, b) = (name("a.example"), Host::Name(name("b.example")));
     let answer = |address| Attempt::Answer {
@@ -27,7 +27,7 @@ fn what_would_permit_requests_and_answers_is_no_wider_than_they_are() {
         source: SERVER,
     };
     for (attempt, remedy) in [
-        (answer(address("127.0.0.1")), switch("--allow-loopback-answers")),
+        (answer(address("127.0.0.1")), lift(Setting::LoopbackAnswers)),
         (answer(address("fe80::1")), with_port("fe80::1")),
         (
             dial(&Scheme::HTTPS, &b, "[fe80::1]:443"),
@@ -51,7 +51,7 @@ fn what_would_permit_requests_and_answers_is_no_wider_than_they_are() {
         ),
         (Scheme::HTTP, "10.0.0.5", 8080, add("http://10.0.0.5:8080")),
         (Scheme::HTTPS, "self.alt", 8443, add("http://self")),
-        (Scheme::HTTP, "127.0.0.1", 80, switch("--allow-loopback-ports 80")),
+        (Scheme::HTTP, "127.0.0.1", 80, lift(Setting::LoopbackPort(80))),
     ] {
         let host = Host::parse(host).unwrap();
         let attempt = Attempt::Request {
@@ -90,23 +90,23 @@ fn a_remedy_says_who_changes_what() {
     for (remedy, words) in [
         (
             Remedy::AddEntry("*://a:1".into()),
-            "add \"*://a:1\" to allowed_outbound_hosts",
+            "add \"*://a:1\" to the allow list",
         ),
         (
             Remedy::AddEntryWithPort(Host::Name(name.clone())),
-            "add \"*://db.example:PORT\" to allowed_outbound_hosts, PORT being the service's",
+            "add \"*://db.example:PORT\" to the allow list, PORT being the service's",
         ),
         (
-            Remedy::Inherit("allowed_outbound_hosts"),
-            "add \"allowed_outbound_hosts\" to `inherit_configuration` of the dependency",
+            Remedy::Inherit(Setting::AllowList),
+            "let the dependency inherit the allow list",
         ),
         (
             Remedy::Lookup(name),
             "look up `db.example` again before connecting",
         ),
         (
-            Remedy::Switch("--allow-udp".into()),
-            "the operator can lift this with `--allow-udp`",
+            Remedy::Lift(Setting::Udp),
+            "the operator can lift this with `RuntimeLimits::udp`",
         ),
         (
             Remedy::Undeny {
@@ -117,6 +117,53 @@ fn a_remedy_says_who_changes_what() {
         ),
     ] {
         assert_eq!(remedy.to_string(), words);
+    }
+}
+
+/// A host with a name for one setting, and a sentence for one remedy.
+struct Console;
+
+impl RemedyWords for Console {
+    fn name(&self, setting: Setting) -> std::borrow::Cow<'static, str> {
+        match setting {
+            Setting::AllowList => "page *Egress* of the console".into(),
+            other => other.neutral(),
+        }
+    }
+
+    fn sentence(&self, remedy: &Remedy) -> Option<String> {
+        matches!(remedy, Remedy::Lift(Setting::Udp)).then(|| "ask support for UDP".to_owned())
+    }
+}
+
+// proves: RSN-2
+#[test]
+fn a_remedy_is_told_in_the_words_of_the_host() {
+    let add = Remedy::AddEntry("*://a:1".into());
+    for (remedy, words) in [
+        (add.clone(), "add \"*://a:1\" to page *Egress* of the console"),
+        (
+            Remedy::OfComponent(Box::new(add)),
+            "add \"*://a:1\" to page *Egress* of the console, of the component itself",
+        ),
+        (
+            Remedy::Inherit(Setting::AllowList),
+            "let the dependency inherit page *Egress* of the console",
+        ),
+        (Remedy::Lift(Setting::Udp), "ask support for UDP"),
+        (
+            Remedy::Lift(Setting::LoopbackPort(22)),
+            "the operator can lift this with port 22 in `RuntimeLimits::loopback_ports`",
+        ),
+        (
+            Remedy::AddLabel {
+                kind: LabelKind::KeyValueStore,
+                label: "default".into(),
+            },
+            "add \"default\" to the labels of key-value stores",
+        ),
+    ] {
+        assert_eq!(remedy.in_words_of(&Console).to_string(), words);
     }
 }
 
@@ -135,7 +182,7 @@ fn a_denial_says_what_would_permit_it() {
     world.grant("db.example", &[], &["192.0.2.1"]);
     world.grant("db.example", &[], &["192.0.2.2"]);
     let add = |text: &str| Some(Remedy::AddEntry(text.to_owned()));
-    let switch = |text: &str| Some(Remedy::Switch(text.to_owned()));
+    let lift = |setting| Some(Remedy::Lift(setting));
     let web = name("web.example");
     let (other, wild) = (name("other.example"), name("a.wild.example"));
     for (attempt, closest, remedy) in [
@@ -177,12 +224,12 @@ fn a_denial_says_what_would_permit_it() {
         (
             reach(Transport::Tcp, "127.0.0.1:22"),
             None,
-            switch("--allow-loopback-ports 22"),
+            lift(Setting::LoopbackPort(22)),
         ),
         (
             reach(Transport::Tcp, "169.254.169.254:80"),
             None,
-            switch("--allow-link-local"),
+            lift(Setting::LinkLocal),
         ),
         (
             Attempt::Lookup { name: &web },
@@ -284,7 +331,7 @@ fn every_layer_that_refuses_is_told_the_one_that_decides_first() {
             .find(|denial| denial.reason() == Reason::RuntimeLoopbackPort);
         if let Some(shut) = shut {
             let port = if codes.len() == 2 { 443 } else { 80 };
-            let lift = Remedy::Switch(format!("--allow-loopback-ports {port}"));
+            let lift = Remedy::Lift(Setting::LoopbackPort(port));
             assert_eq!(shut.remedy(attempt), Some(lift), "{attempt}");
         }
     }

@@ -1,23 +1,56 @@
-//! The part that the outgoing requests of a component share: whom to trust, idle connections, and the app itself.
+//! The part that all instances of a component share of what goes out by the host: whom to trust, and of outgoing HTTP idle
+//! connections and the app itself. Without the features of the crate for either there is nothing in it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+#[cfg(feature = "http")]
+use std::sync::OnceLock;
 
+#[cfg(feature = "http")]
 use http::Response;
+#[cfg(feature = "http")]
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use super::authorized::InternalRequest;
-use super::internal::Internal;
-use super::pool::Pool;
-use super::tls::{Tls, TlsProfile};
-use crate::process::{IdleConnections, ProcessUsage};
+#[cfg(feature = "http")]
+use crate::http::{Internal, InternalRequest, Pool};
+#[cfg(feature = "http")]
+use crate::process::IdleConnections;
+use crate::process::ProcessUsage;
+use crate::tls::Tls;
+#[cfg(feature = "tls")]
+use crate::tls::TlsProfile;
 
-/// The outgoing HTTP of one component.
+/// What the instances of one component go out by.
 pub(crate) struct Outgoing {
     tls: Arc<Tls>,
+    #[cfg(feature = "http")]
     pool: Arc<Pool>,
+    #[cfg(feature = "http")]
     internal: OnceLock<Arc<dyn Internal>>,
 }
 
+/// Without outgoing HTTP.
+#[cfg(not(feature = "http"))]
+impl Outgoing {
+    pub(crate) fn new(_usage: &ProcessUsage) -> Self {
+        Self { tls: Arc::default() }
+    }
+
+    /// The same with other TLS profiles.
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls(&self, profiles: Vec<Arc<TlsProfile>>, _usage: &ProcessUsage) -> Self {
+        Self {
+            tls: Arc::new(Tls::new(profiles)),
+        }
+    }
+}
+
+impl Outgoing {
+    pub(crate) fn tls(&self) -> &Arc<Tls> {
+        &self.tls
+    }
+}
+
+#[cfg(feature = "http")]
 impl Outgoing {
     pub(crate) fn new(usage: &ProcessUsage) -> Self {
         Self::of(Tls::default(), OnceLock::new(), usage)
@@ -45,7 +78,7 @@ impl Outgoing {
     }
 
     /// Lets the app answer a request that is permitted.
-    pub(super) async fn call_internal(
+    pub(crate) async fn call_internal(
         &self,
         request: InternalRequest,
         depth: u32,
@@ -57,12 +90,8 @@ impl Outgoing {
         }
     }
 
-    pub(super) fn tls(&self) -> &Arc<Tls> {
-        &self.tls
-    }
-
     /// The idle connections of the component.
-    pub(super) fn pool(&self) -> &Arc<Pool> {
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.pool
     }
 }

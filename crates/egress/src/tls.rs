@@ -26,7 +26,8 @@ impl Tls {
     }
 
     /// The connector for requests to `host`.
-    pub(super) fn connector(&self, host: &Host) -> TlsConnector {
+    #[cfg(feature = "http")]
+    pub(crate) fn connector(&self, host: &Host) -> TlsConnector {
         TlsConnector::from(Arc::clone(self.config(host)))
     }
 

@@ -1,12 +1,17 @@
 //! What an instance has of TLS on connections of its own: how many, and the ports that they may lead to.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
+#[cfg(feature = "tls")]
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(feature = "tls")]
 use outport_policy::{Attempt, Host, Usage};
 
+#[cfg(feature = "tls")]
 use crate::denied::Denied;
+#[cfg(feature = "tls")]
 use crate::enforcer::{DecisionId, Enforcer};
 
 /// The counts of one instance.
@@ -25,6 +30,7 @@ pub(crate) struct OpenPort {
 }
 
 /// One TLS connection in the counts. Dropping it gives the place back.
+#[cfg(feature = "tls")]
 pub(crate) struct TlsPlace(Arc<Enforcer>);
 
 impl TlsUsage {
@@ -48,10 +54,11 @@ impl Drop for OpenPort {
     }
 }
 
+#[cfg(feature = "tls")]
 impl TlsPlace {
     /// Takes a place, and judges whether the instance may have it for TLS with `server`. It is counted before it is
     /// judged, so that two threads cannot both get the last one.
-    pub(super) fn take(enforcer: &Arc<Enforcer>, server: &Host) -> Result<(Self, DecisionId), Denied> {
+    pub(crate) fn take(enforcer: &Arc<Enforcer>, server: &Host) -> Result<(Self, DecisionId), Denied> {
         let own = enforcer.tls_usage();
         let before = own.tls.fetch_add(1, Ordering::AcqRel);
         let place = Self(Arc::clone(enforcer));
@@ -74,6 +81,7 @@ impl TlsPlace {
     }
 }
 
+#[cfg(feature = "tls")]
 impl Drop for TlsPlace {
     fn drop(&mut self) {
         self.0.tls_usage().tls.fetch_sub(1, Ordering::AcqRel);
@@ -81,7 +89,8 @@ impl Drop for TlsPlace {
 }
 
 /// The attempt to speak TLS with `server` on the connections that the instance has now.
-pub(super) fn with_attempt<R>(enforcer: &Enforcer, server: &Host, then: impl FnOnce(&Attempt<'_>) -> R) -> R {
+#[cfg(feature = "tls")]
+pub(crate) fn with_attempt<R>(enforcer: &Enforcer, server: &Host, then: impl FnOnce(&Attempt<'_>) -> R) -> R {
     let ports: Vec<u16> = lock(&enforcer.tls_usage().ports).keys().copied().collect();
     then(&Attempt::Tls {
         server,
@@ -93,3 +102,9 @@ pub(super) fn with_attempt<R>(enforcer: &Enforcer, server: &Host, then: impl FnO
 fn lock(ports: &Mutex<BTreeMap<u16, u32>>) -> MutexGuard<'_, BTreeMap<u16, u32>> {
     ports.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// What it is called in the audit log.
+pub(crate) const TLS_ATTEMPT: &str = "tls.connect";
+
+/// What of it is not understood, for the log: the name itself stays out of it.
+pub(crate) const TLS_SERVER_NAME: &str = "the server name";

@@ -1,0 +1,70 @@
+//! The programs of `docs/embedding.md`, each a file as it stands there, and what holds them to it. They are run from the
+//! folder of this crate.
+
+#![allow(unreachable_pub, reason = "each program is written as one that stands alone")]
+
+mod combinations;
+mod existing_host;
+mod operator;
+mod own_interface;
+mod own_sink;
+mod page;
+mod quotas;
+#[expect(dead_code, reason = "the test is no program, and calls what that calls")]
+mod smallest;
+mod wasi_0_3;
+
+use std::net::TcpListener;
+
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+
+#[tokio::test]
+async fn the_smallest_host_runs_a_component_with_a_list() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    let output = MemoryOutputPipe::new(4096);
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(output.clone());
+    wasi.args(&[
+        "script-guest",
+        &format!("tcp.connect {address}"),
+        "tcp.connect 127.0.0.1:80",
+        "dns.lookup example.com",
+    ]);
+    let script_guest = "../../guests/wasm/script-guest.wasm";
+    smallest::run(script_guest, &[format!("*://{address}")], &mut wasi)
+        .await
+        .unwrap();
+    let said = String::from_utf8(output.contents().to_vec()).unwrap();
+    let results: Vec<&str> = said
+        .lines()
+        .filter_map(|line| Some(line.split_once(" => ")?.1))
+        .collect();
+    assert_eq!(results, ["ok", "access-denied", "access-denied"]);
+
+    let entries = [
+        "db.example.com:5432".to_owned(),
+        "*://ok.example:1".to_owned(),
+        "tcp://x.example".to_owned(),
+    ];
+    let error = smallest::run(script_guest, &entries, &mut WasiCtx::builder())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("2 of 3 entries cannot be read")
+            && error.contains("write `*://db.example.com:5432`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_other_programs_run() {
+    existing_host::main().unwrap();
+    wasi_0_3::main().unwrap();
+    operator::main().unwrap();
+    own_sink::main().unwrap();
+    quotas::main().unwrap();
+    own_interface::main().unwrap();
+}
