@@ -274,7 +274,7 @@ impl Outport {
             .env("NO_COLOR", "1")
             .env_remove("RUST_BACKTRACE");
         // Whatever the tests run in has no say in how text looks.
-        for name in ["CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_HYPERLINK"] {
+        for name in ["CI", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_HYPERLINK"] {
             command.env_remove(name);
         }
         // Servers of tests are on this machine, which a proxy would not reach.

@@ -2,18 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use outport_e2e::checked::entries;
+use outport_e2e::checked::{self, entries};
 use outport_e2e::outport::{Finished, Outport};
 use outport_e2e::slow_component::slow_component;
 
 /// An app with a finding whose message is longer than a line.
 fn check() -> Outport {
-    Outport::command("check")
-        .manifest(&entries("\"*://example.com:*\""))
-        .options([
-            "--disallowed-outbound-hosts",
-            "*://example.com:8080,*://a.example.com:1",
-        ])
+    checked::check(&entries("\"*://example.com:*\"")).deny("*://example.com:8080,*://a.example.com:1")
 }
 
 const COLOUR: &str = "\u{1b}[1;";

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use anyhow::Context;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
+use outport_check::CodePage;
 
 use crate::CommandLine;
 use crate::failure::Failure;
@@ -23,10 +24,20 @@ pub(super) fn completions(options: &Options) -> Result<i32, Failure> {
     // Written in one go afterwards: `generate` itself panics where standard output is closed.
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut shown(), "outport", &mut script);
+    if options.shell == Shell::Fish {
+        script.extend(codes_for_fish().into_bytes());
+    }
     io::stdout()
         .write_all(&script)
         .context("cannot write the script to standard output")?;
     Ok(0)
+}
+
+/// The codes that `outport explain` takes: of arguments that are no options the script for fish has nothing.
+fn codes_for_fish() -> String {
+    let codes = CodePage::all().iter().map(|page| page.code.as_str());
+    let codes = codes.collect::<Vec<_>>().join(" ");
+    format!("complete -c outport -n \"__fish_outport_using_subcommand explain\" -a \"{codes}\"\n")
 }
 
 /// The command line without the commands that nobody should be offered: `generate` asks of values only whether they are
