@@ -27,6 +27,15 @@ use crate::outport::shared_folder;
 
 const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
 const SPIN_SDK: &str = "spin-sdk==5.0.0";
+/// Has pip take packages that run on the CPython of componentize-py, which are those without machine code.
+pub const PURE: [&str; 5] = [
+    "--only-binary=:all:",
+    "--platform=any",
+    "--implementation=py",
+    "--abi=none",
+    "--python-version=3.14",
+];
+
 /// A version whose apps are of WASI 0.2 alone, and a componentize-py that can build them.
 const SPIN_SDK_3: (&str, &str) = ("spin-sdk==3.2.1", "componentize-py==0.13.3");
 
@@ -89,6 +98,34 @@ pub fn spin_app_of_sdk_4(name: &str) -> PathBuf {
         &[sdk],
         &Wit::of_spins_sdk("spin:up/http-trigger@4.0.0"),
     )
+}
+
+/// The component of `docs/guests/python/NAME.py`, or of `tests/programs/NAME.py`, with the guide's modules beside it, built as
+/// `docs/guests/python.md` says, if need be: with the guide's WIT, and packages without machine code.
+///
+/// # Panics
+///
+/// If Python 3 with `venv` is missing, or the build fails.
+pub fn guide_component(program: &str, packages: &[&str]) -> PathBuf {
+    let guide = workspace().join("docs/guests/python");
+    let files = [
+        workspace().join(program),
+        guide.join("guest_loop.py"),
+        guide.join("no_tls.py"),
+        guide.join("wit/world.wit"),
+    ];
+    let read = |file: &PathBuf| fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let source: Vec<u8> = files.iter().flat_map(read).collect();
+    let (folder, _lock) = locked_folder();
+    let component = folder.join(format!(
+        "{}.wasm",
+        hash(&source, COMPONENTIZE_PY, packages, "guide")
+    ));
+    if !component.exists() {
+        let python = Environment::set_up(&folder, COMPONENTIZE_PY, &[COMPONENTIZE_PY]);
+        python.build_guide(&files, packages, &component);
+    }
+    component
 }
 
 fn build(name: &str, componentize: &str, packages: &[&str], wit: &Wit) -> PathBuf {
@@ -251,6 +288,42 @@ impl Environment {
             .arg("-o")
             .arg(&built)
             .current_dir(work.path()));
+        fs::rename(built, component).expect("two files in one folder");
+    }
+
+    fn build_guide(&self, files: &[PathBuf; 4], packages: &[&str], component: &Path) {
+        let [program, event_loop, stand_in, world] = files;
+        let work = tempfile::tempdir().expect("a temporary folder");
+        for (file, name) in [
+            (program, "program.py"),
+            (event_loop, "guest_loop.py"),
+            (stand_in, "no_tls.py"),
+        ] {
+            fs::copy(file, work.path().join(name)).expect("a file in a folder of our own");
+        }
+        let mut pip = self.pip();
+        pip.args(["install", "--target", "packages"])
+            .args(PURE)
+            .args(packages);
+        run(pip.current_dir(work.path()));
+        let built = component.with_extension("part");
+        let mut componentize = Command::new(self.program("python"));
+        componentize
+            .arg(self.program("componentize-py"))
+            .arg("-d")
+            .arg(world);
+        componentize.args([
+            "-w",
+            "app",
+            "componentize",
+            "program",
+            "-p",
+            ".",
+            "-p",
+            "packages",
+            "-o",
+        ]);
+        run(componentize.arg(&built).current_dir(work.path()));
         fs::rename(built, component).expect("two files in one folder");
     }
 

@@ -32,6 +32,7 @@ mod explain;
 mod files;
 mod grants;
 mod guests;
+mod guide_python;
 mod hard_limits;
 mod hostile_dns;
 mod inspect;
