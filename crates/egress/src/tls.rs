@@ -11,6 +11,7 @@ use outport_policy::Host;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+#[cfg(feature = "http")]
 use tokio_rustls::TlsConnector;
 
 /// The TLS settings of a component towards the hosts that it reaches.

@@ -75,6 +75,9 @@ fn engine() -> Engine {
     Engine::new(&config).unwrap()
 }
 
+/// What a host links.
+type Link = fn(&mut Linker<Open>) -> Result<()>;
+
 /// All that wasmtime has.
 fn wasmtimes_own(linker: &mut Linker<Open>) -> Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
@@ -192,7 +195,7 @@ async fn without_the_gate_all_of_it_is_open() {
 
 #[tokio::test]
 async fn behind_the_gate_nothing_is_open_whatever_was_linked_before() {
-    let linked: [(&str, fn(&mut Linker<Open>) -> Result<()>); 5] = [
+    let linked: [(&str, Link); 5] = [
         ("all of wasmtime's", wasmtimes_own),
         ("WASI without HTTP", |linker| {
             wasmtime_wasi::p2::add_to_linker_async(linker)?;
@@ -257,7 +260,7 @@ async fn what_is_permitted_goes_by_the_gate_and_not_by_the_hooks_of_the_host() {
 
 #[test]
 fn the_other_order_is_an_error() {
-    let rows: [(&str, fn(&mut Linker<Open>) -> Result<()>); 6] = [
+    let rows: [(&str, Link); 6] = [
         ("WASI 0.2", |linker| {
             wasmtime_wasi::p2::add_to_linker_async(linker)
         }),

@@ -1,6 +1,7 @@
 //! The programs of `docs/embedding.md`, each a file as it stands there, and what holds them to it. They are run from the
 //! folder of this crate.
 
+#![allow(clippy::unwrap_used, reason = "what a test cannot set up ends it")]
 #![allow(unreachable_pub, reason = "each program is written as one that stands alone")]
 
 mod combinations;

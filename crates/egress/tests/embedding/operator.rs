@@ -9,8 +9,10 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = server.local_addr()?;
 
-    let mut operator = Operator::default();
-    operator.deny = DenyList::parse(["*://*.internal.example.com:*", "*://10.0.0.0/8:*"])?;
+    let mut operator = Operator {
+        deny: DenyList::parse(["*://*.internal.example.com:*", "*://10.0.0.0/8:*"])?,
+        ..Operator::default()
+    };
     operator.limits.udp = Limit::Lifted;
     operator.limits.loopback_ports = PortSet::parse("53")?;
     let egress = Egress::builder().operator(operator.clone()).build()?;
