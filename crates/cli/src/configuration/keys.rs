@@ -374,18 +374,20 @@ const IN_VAIN_WITHOUT: [(&str, &str); 2] = [
 ];
 
 /// Options that are no keys, and where what they say belongs instead.
-pub(crate) const NO_KEYS: [(&str, &str); 27] = [
+pub(crate) const NO_KEYS: [(&str, &str); 30] = [
     ("ai-model", OF_AN_AUTHOR),
     ("allowed-outbound-hosts", OF_AN_AUTHOR),
     ("attribute", OF_A_LINE),
     ("body", OF_A_LINE),
     ("build", OF_A_LINE),
+    ("clear", OF_A_LINE),
     ("command", OF_A_LINE),
     ("component", OF_A_LINE),
     (
         "config",
         "one file names no other: give it on the command line, or as `OUTPORT_CONFIG`",
     ),
+    ("debounce", OF_A_LINE),
     ("diff", OF_A_LINE),
     ("dir", OF_AN_AUTHOR),
     ("dns", OF_A_LINE),
@@ -398,6 +400,7 @@ pub(crate) const NO_KEYS: [(&str, &str); 27] = [
     ("list", OF_A_LINE),
     ("payload", OF_A_LINE),
     ("quiet", OF_A_LINE),
+    ("result-on-stdout", OF_A_LINE),
     ("schema", OF_A_LINE),
     ("skip-build", OF_A_LINE),
     ("sqlite-database", OF_AN_AUTHOR),

@@ -288,13 +288,12 @@ mod tests {
     }
 
     fn places(folder: &Path, patterns: &[&str]) -> Places {
-        Places {
-            all: patterns
-                .iter()
-                .map(|pattern| (Owner::App, Place::pattern(folder, pattern).unwrap()))
-                .collect(),
-            ..Places::default()
-        }
+        let mut places = Places::default();
+        let patterns = patterns.iter();
+        places.all = patterns
+            .map(|pattern| (Owner::App, Place::pattern(folder, pattern).unwrap()))
+            .collect();
+        places
     }
 
     #[test]

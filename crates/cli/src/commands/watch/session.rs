@@ -12,6 +12,8 @@
 //! So there is no order of events that leads to a state of its own: a change that comes at the wrong moment is still there when
 //! it is looked at the next time.
 
+mod builds;
+
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -19,19 +21,20 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use outport_check::Colours;
-use outport_manifest::{ComponentId, Manifest, ResolvedApp};
+use outport_manifest::{Manifest, ResolvedApp};
 use outport_policy::text;
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
+use self::builds::{Building, POLITE};
 use super::contents::{Contents, Looker, Seen};
 use super::notifier::Notifier;
 use super::places::{Owner, Places};
 use super::process::{End, Process};
 use super::ready::ReadySocket;
-use super::records::{Meaning, Outcome, Recipe, Records, Todo};
+use super::records::Records;
 use super::server::{Server, Servers, Which, how};
 use super::sockets::Sockets;
 use super::{Options, words_of_up};
@@ -72,25 +75,6 @@ struct App {
     read_from: Option<Contents>,
     /// True if what was read last has a mistake.
     is_wrong: bool,
-}
-
-/// A component that is being built.
-struct Building {
-    id: ComponentId,
-    process: Process,
-    recipe: Recipe,
-    begun: Instant,
-    is_outdated: bool,
-    /// It seems to have written its own sources.
-    suspicion: Option<Suspicion>,
-}
-
-/// Sources have changed during a build, and it was probably the build: it is given time to end, and begins anew where it does
-/// not.
-struct Suspicion {
-    /// The files, where it was not known of them.
-    new: Vec<PathBuf>,
-    until: Instant,
 }
 
 /// Somebody has asked to stop.
@@ -217,66 +201,6 @@ impl<'o> Session<'o> {
         self.step()
     }
 
-    /// Files have changed while a component is built: where it is out of date by that, the build ends.
-    fn look_at_build(&mut self, building: &mut Building, changed: &mut Vec<PathBuf>) {
-        let now = self.seen.of(&Owner::Build(building.id.clone()));
-        let sources = &building.recipe.sources;
-        if building.is_outdated || now == *sources {
-            return self.say_changed(changed);
-        }
-        let is_late = |suspicion: &Suspicion| Instant::now() >= suspicion.until;
-        if building.suspicion.as_ref().is_some_and(is_late) {
-            self.records.disown(&building.id);
-            return self.build_anew(building, changed);
-        }
-        let after = building.begun.elapsed();
-        let new = match self.records.meaning(&building.id, sources, &now, after) {
-            Meaning::Outdated => return self.build_anew(building, changed),
-            Meaning::Nothing => Vec::new(),
-            Meaning::Own(files) => files,
-        };
-        changed.retain(|path| !now.contains_key(path) && !sources.contains_key(path));
-        self.say_changed(changed);
-        let until = Instant::now() + self.records.patience(&building.id);
-        let suspicion = building.suspicion.get_or_insert(Suspicion {
-            new: Vec::new(),
-            until,
-        });
-        suspicion.new.extend(new);
-    }
-
-    fn build_anew(&self, building: &mut Building, changed: &[PathBuf]) {
-        building.is_outdated = true;
-        self.clear();
-        self.say_changed(changed);
-        building.process.end_within(POLITE);
-    }
-
-    /// True if a build that has ended is to be done again: sources have changed meanwhile. Once more where that seems to be the
-    /// build's own doing, so that what somebody else may have changed is built in any case.
-    fn is_outdated(&mut self, building: &Building, now: &Contents) -> bool {
-        if building.is_outdated {
-            return true;
-        }
-        let suspected = building.suspicion.iter().flat_map(|suspicion| &suspicion.new);
-        let mut own: Vec<PathBuf> = suspected.cloned().collect();
-        let (sources, after) = (&building.recipe.sources, building.begun.elapsed());
-        match self.records.meaning(&building.id, sources, now, after) {
-            Meaning::Outdated => return true,
-            Meaning::Nothing => {}
-            Meaning::Own(files) => own.extend(files),
-        }
-        if !own.is_empty() {
-            let id = &building.id;
-            self.terminal.insist(&format!(
-                "the build of {id} writes what it watches itself ({}): while it builds, changes of that do not count; better \
-                 leave it out of `build.watch`",
-                names(&own)
-            ));
-        }
-        !own.is_empty()
-    }
-
     /// Does what is to be done next, if nothing is done already.
     fn step(&mut self) -> Result<(), Failure> {
         if self.stopping.is_some() || self.building.is_some() || self.app.is_wrong {
@@ -292,79 +216,6 @@ impl<'o> Session<'o> {
         };
         self.app.sound = Some(app);
         done
-    }
-
-    /// The components that have something to build, and what is to be done about each.
-    fn todo<'m>(
-        &'m self,
-        manifest: &'m Manifest,
-    ) -> impl Iterator<Item = (&'m ComponentId, Recipe, Todo)> + 'm {
-        let builds = !self.options.skip_build;
-        let components = manifest.components.iter().filter(move |_| builds);
-        components.filter_map(|component| {
-            let id = &component.id.value;
-            let build = component
-                .build
-                .as_ref()
-                .filter(|build| self.options.up.wants(id) && !build.commands.is_empty())?;
-            let recipe = Recipe::new(build, self.seen.of(&Owner::Build(id.clone())));
-            let todo = self.records.todo(id, &recipe);
-            Some((id, recipe, todo))
-        })
-    }
-
-    fn next_build(&self, manifest: &Manifest) -> Option<(ComponentId, Recipe)> {
-        let mut todo = self.todo(manifest);
-        let next = todo.find(|(_, _, todo)| *todo == Todo::Build);
-        next.map(|(id, recipe, _)| (id.clone(), recipe))
-    }
-
-    fn waits_for_a_mended_build(&self, manifest: &Manifest) -> bool {
-        self.todo(manifest).any(|(_, _, todo)| todo == Todo::Wait)
-    }
-
-    fn build(&mut self, id: ComponentId, recipe: Recipe) -> Result<(), Failure> {
-        let manifest = self.options.app().manifest_file();
-        let mut command = own_process::build(&manifest, std::slice::from_ref(&id), self.terminal);
-        // Whoever changes something when that is said changes it after the look.
-        command.arg("--result-on-stdout").stdout(Stdio::piped());
-        let process = Process::start(command, &self.ends)?;
-        self.building = Some(Building {
-            id,
-            process,
-            recipe,
-            begun: Instant::now(),
-            is_outdated: false,
-            suspicion: None,
-        });
-        Ok(())
-    }
-
-    /// A build has ended.
-    fn built(&mut self, building: Building, end: &End) -> Result<(), Failure> {
-        let mut changed = self.look();
-        self.read_what_changed();
-        let now = self.seen.of(&Owner::Build(building.id.clone()));
-        let is_outdated = self.is_outdated(&building, &now);
-        let took = building.begun.elapsed();
-        let recipe = Recipe {
-            sources: now,
-            ..building.recipe
-        };
-        if !end.said.is_empty() {
-            self.terminal.say(&end.said);
-        }
-        if is_outdated {
-            changed.retain(|path| !self.places.is_made(path));
-            self.say_changed(&changed);
-            self.records.ended_outdated(&building.id);
-        } else if end.status.success() {
-            self.records.ended(&building.id, Outcome::Built(recipe), took);
-        } else {
-            self.records.ended(&building.id, Outcome::Failed(recipe), took);
-            self.say_what_goes_on(&format!("build failed: {}", building.id));
-        }
-        self.step()
     }
 
     /// Starts the app anew, if it is made of something else than the one that runs.
@@ -583,6 +434,3 @@ fn names(paths: &[PathBuf]) -> String {
         more => format!("{}, +{more}", text::path(shown)),
     }
 }
-
-/// The time that a build has to end what it has started.
-const POLITE: Duration = Duration::from_secs(5);
