@@ -40,6 +40,8 @@ mod middleware;
 mod models;
 mod mqtt_interface;
 mod mysql_interface;
+mod new;
+mod new_and_run;
 mod observed;
 mod one_verdict;
 mod otlp;
