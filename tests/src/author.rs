@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::guest::sha256;
 use crate::outport::{binary, shared_folder};
+use crate::rust_toolchain;
 
 /// The output of `outport ARGUMENTS` in `folder`, with nobody at a terminal.
 ///
@@ -61,13 +62,22 @@ pub fn built(template: &str) -> Option<PathBuf> {
         let _ = fs::remove_dir_all(&folder);
         copy(&app, &folder);
         build(&folder);
-        for packages in ["node_modules", ".venv"] {
-            let _ = fs::remove_dir_all(folder.join(packages));
+        for by_product in BY_PRODUCTS {
+            let _ = fs::remove_dir_all(folder.join(by_product));
         }
         File::create(complete).expect("a file in a folder of our own");
     }
     Some(folder)
 }
+
+/// What a build leaves beside the component: hundreds of megabytes.
+const BY_PRODUCTS: [&str; 5] = [
+    "node_modules",
+    ".venv",
+    "target/release",
+    "target/wasm32-wasip2/release/build",
+    "target/wasm32-wasip2/release/deps",
+];
 
 /// Runs the build commands of the app's manifest, component by component.
 ///
@@ -96,6 +106,9 @@ pub fn build(app: &Path) {
 fn run(line: &str, folder: &Path) {
     let mut shell = Command::new("sh");
     shell.args(["-c", line]).current_dir(folder);
+    if line.starts_with("cargo ") {
+        rust_toolchain::with_cargo(&mut shell);
+    }
     let output = shell.output().expect("there is a shell");
     assert!(
         output.status.success(),

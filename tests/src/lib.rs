@@ -7,8 +7,8 @@
 //! - [`models`] is a server that runs models, in two APIs, and [`sqs`] one that has a queue;
 //! - [`service_manager`] is told what becomes of a process, and [`wrk`] puts a server under load;
 //! - [`tls`] is an authority and an HTTPS server that may ask for a client's certificate;
-//! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`], [`prometheus`] and [`python_server`] are the real servers, [`go`], [`python`] and
-//!   [`javascript`] build real programs as modules or components;
+//! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`], [`prometheus`] and [`python_server`] are the real servers, [`go`], [`python`],
+//!   [`rust_toolchain`] and [`javascript`] build real programs as modules or components;
 //! - [`author`] makes apps with `outport new`, and builds them as their manifests say;
 //! - [`collector`](collector::Collector) takes traces, metrics and logs by OTLP, or does not;
 //! - [`egress_proxy`] is a proxy that notes what it is asked for, and Debian's tinyproxy;
@@ -47,6 +47,7 @@ pub mod prometheus;
 pub mod python;
 pub mod python_server;
 pub mod redis;
+pub mod rust_toolchain;
 pub mod schema;
 pub mod script;
 pub mod service_manager;

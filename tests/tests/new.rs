@@ -72,7 +72,7 @@ fn each_template_is_listed_and_makes_an_app_whose_source_alone_is_missing() {
         let check = outport(&app, &["check", "--deny-warnings"]);
         let found = String::from_utf8_lossy(&check.stdout).into_owned();
         assert!(
-            found.contains("1 error") && found.contains("build the component first"),
+            found.contains("1 error\n") && found.contains("error[component.unusable]"),
             "{template}: {found}"
         );
         assert!(!app.join(".git").exists());
@@ -91,7 +91,7 @@ fn what_is_wrong_is_told_and_nothing_is_made() {
         (&["new", "http-rust", "a/b"], "`--output DIR`"),
         (&["new", "http-rust", "fn"], "another name, such as `my-fn`"),
         (&["new", "http-rust", "spin-sdk"], "another name"),
-        (&["new", "http-rust", "a", "--route", "shop"], "is not a route"),
+        (&["new", "http-rust", "a", "--route", "/.../a"], "is not a route"),
         (
             &["new", "command-rust", "a", "--route", "/"],
             "leave `--route` out",
@@ -258,7 +258,7 @@ fn a_component_is_added_and_what_clashes_is_refused() {
     // The sources are what is missing, and nothing else is wrong.
     let check = outport(app, &["check", "--deny-warnings"]);
     let found = String::from_utf8_lossy(&check.stdout).into_owned();
-    assert_eq!(found.matches("build the component first").count(), 3, "{found}");
+    assert_eq!(found.matches("error[component.unusable]").count(), 3, "{found}");
     assert!(found.contains("3 errors"), "{found}");
 
     fs::write(app.join("spin.toml"), "spin_manifest_version = 5\n").unwrap();
@@ -307,6 +307,8 @@ fn typed(folder: &Path, line: &str, keys: &str) -> (Option<i32>, String) {
     let mut child = script.spawn().expect("`script` is of the package `bsdutils`");
     let mut input = child.stdin.take().unwrap();
     input.write_all(keys.as_bytes()).unwrap();
+    // Who has no answer is not to wait for one for ever.
+    drop(input);
     let output = child.wait_with_output().unwrap();
     drop(input);
     (

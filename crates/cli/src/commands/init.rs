@@ -61,6 +61,7 @@ pub(crate) struct Options {
 pub(super) fn init(options: Options, terminal: Terminal) -> Result<i32, Failure> {
     let asker = Asker::new(&options.answers)?;
     let manifest = match options.from.is_dir() {
+        true if options.from == Path::new(".") => PathBuf::from(templates::MANIFEST),
         true => options.from.join(templates::MANIFEST),
         false => options.from.clone(),
     };
