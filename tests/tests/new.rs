@@ -295,9 +295,10 @@ fn where_the_manifest_cannot_be_written_there_is_no_folder_either() {
 
 /// What is typed at a terminal, and what came of it.
 fn typed(folder: &Path, line: &str, keys: &str) -> (Option<i32>, String) {
-    let mut script = Command::new("script");
+    // Who waits for an answer for ever is a failure, and not a hang.
+    let mut script = Command::new("timeout");
     script
-        .args(["--quiet", "--return", "--flush", "--command"])
+        .args(["60", "script", "--quiet", "--return", "--flush", "--command"])
         .arg(format!("{} {line}", binary().display()))
         .arg("/dev/null")
         .current_dir(folder)
@@ -307,8 +308,6 @@ fn typed(folder: &Path, line: &str, keys: &str) -> (Option<i32>, String) {
     let mut child = script.spawn().expect("`script` is of the package `bsdutils`");
     let mut input = child.stdin.take().unwrap();
     input.write_all(keys.as_bytes()).unwrap();
-    // Who has no answer is not to wait for one for ever.
-    drop(input);
     let output = child.wait_with_output().unwrap();
     drop(input);
     (
