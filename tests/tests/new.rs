@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -293,8 +293,8 @@ fn where_the_manifest_cannot_be_written_there_is_no_folder_either() {
     assert_eq!(mode & 0o111, 0);
 }
 
-/// What is typed at a terminal, and what came of it.
-fn typed(folder: &Path, line: &str, keys: &str) -> (Option<i32>, String) {
+/// What is typed at a terminal, each once its prompt is there, and what came of it.
+fn typed(folder: &Path, line: &str, answers: &[(&str, &str)]) -> (Option<i32>, String) {
     // Who waits for an answer for ever is a failure, and not a hang.
     let mut script = Command::new("timeout");
     script
@@ -306,22 +306,37 @@ fn typed(folder: &Path, line: &str, keys: &str) -> (Option<i32>, String) {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut child = script.spawn().expect("`script` is of the package `bsdutils`");
-    let mut input = child.stdin.take().unwrap();
-    input.write_all(keys.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    for (prompt, keys) in answers {
+        let seen = shown.len();
+        let is_there = |shown: &[u8]| String::from_utf8_lossy(&shown[seen..]).contains(prompt);
+        let mut bytes = [0; 512];
+        while !is_there(&shown) {
+            let count = output.read(&mut bytes).unwrap();
+            assert_ne!(count, 0, "{prompt}: {}", String::from_utf8_lossy(&shown));
+            shown.extend_from_slice(&bytes[..count]);
+        }
+        input.write_all(keys.as_bytes()).unwrap();
+    }
+    output.read_to_end(&mut shown).unwrap();
+    let status = child.wait().unwrap();
     drop(input);
-    (
-        output.status.code(),
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-    )
+    (status.code(), String::from_utf8_lossy(&shown).into_owned())
 }
 
 #[test]
 fn on_a_terminal_what_is_missing_is_asked_for() {
     let root = folder();
     let root = root.path();
-    // Down to the second template; a name that is none, which is taken back; the route; and what may be reached.
-    let (code, shown) = typed(root, "new", "\x1b[B\rshop\r/shop\rhttps://api.test\r");
+    // Down to the second template.
+    let answers = [
+        ("postgres-python", "\x1b[B\r"),
+        ("Name", "shop\r"),
+        ("Route", "/shop\r"),
+        ("hosts", "https://api.test\r"),
+    ];
+    let (code, shown) = typed(root, "new", &answers);
     assert_eq!(code, Some(0), "{shown}");
     let manifest = fs::read_to_string(root.join("shop/spin.toml")).unwrap();
     for line in [
@@ -331,7 +346,7 @@ fn on_a_terminal_what_is_missing_is_asked_for() {
     ] {
         assert!(manifest.contains(line), "{manifest}");
     }
-    let (code, shown) = typed(root, "new command-rust other --accept-defaults", "");
+    let (code, shown) = typed(root, "new command-rust other --accept-defaults", &[]);
     assert_eq!(code, Some(0), "{shown}");
     assert!(root.join("other/spin.toml").exists());
 }
@@ -339,13 +354,14 @@ fn on_a_terminal_what_is_missing_is_asked_for() {
 #[test]
 fn ctrl_c_makes_nothing_and_leaves_the_terminal_as_it_was() {
     let root = folder();
-    for (line, keys) in [
-        ("new", "\x03"),
-        ("new", "\r\x03"),
-        ("new http-rust a", "\x03"),
-        ("new http-rust a", "\r\x03"),
-    ] {
-        let (code, shown) = typed(root.path(), line, keys);
+    let rows: [(&str, &[(&str, &str)]); 4] = [
+        ("new", &[("postgres-python", "\x03")]),
+        ("new", &[("postgres-python", "\r"), ("Name", "\x03")]),
+        ("new http-rust a", &[("Route", "\x03")]),
+        ("new http-rust a", &[("Route", "\r"), ("hosts", "\x03")]),
+    ];
+    for (line, answers) in rows {
+        let (code, shown) = typed(root.path(), line, answers);
         assert_eq!(code, Some(130), "{line}: {shown}");
         let hidden = shown.rfind("\x1b[?25l").unwrap_or_default();
         assert!(hidden == 0 || shown[hidden..].contains("\x1b[?25h"), "{shown:?}");
