@@ -9,6 +9,7 @@
 //! - [`tls`] is an authority and an HTTPS server that may ask for a client's certificate;
 //! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`], [`prometheus`] and [`python_server`] are the real servers, [`go`], [`python`],
 //!   [`rust_toolchain`] and [`javascript`] build real programs as modules or components;
+//! - [`author`] makes apps with `outport new`, and builds them as their manifests say;
 //! - [`collector`](collector::Collector) takes traces, metrics and logs by OTLP, or does not;
 //! - [`egress_proxy`] is a proxy that notes what it is asked for, and Debian's tinyproxy;
 //! - [`stores`] asks a guest that has key-value stores, and looks at their files;
@@ -22,6 +23,7 @@
 //! test cannot pass because both sides share a mistake.
 
 pub mod audit;
+pub mod author;
 pub mod checked;
 pub mod clean_root;
 pub mod collector;

@@ -44,6 +44,8 @@ mod middleware;
 mod models;
 mod mqtt_interface;
 mod mysql_interface;
+mod new;
+mod new_and_run;
 mod observed;
 mod on_a_terminal;
 mod one_verdict;

@@ -336,7 +336,8 @@ impl Values {
 
 /// A path that a route takes: `/shop/` for `/shop/...`.
 fn path_of(route: &str) -> String {
-    route.replace("...", "").replace(':', "")
+    let path = route.replace("...", "").replace(':', "");
+    format!("/{}", path.trim_start_matches('/'))
 }
 
 #[cfg(test)]

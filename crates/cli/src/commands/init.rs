@@ -61,6 +61,7 @@ pub(crate) struct Options {
 pub(super) fn init(options: Options, terminal: Terminal) -> Result<i32, Failure> {
     let asker = Asker::new(&options.answers)?;
     let manifest = match options.from.is_dir() {
+        true if options.from == Path::new(".") => PathBuf::from(templates::MANIFEST),
         true => options.from.join(templates::MANIFEST),
         false => options.from.clone(),
     };
@@ -109,6 +110,7 @@ impl Options {
         });
         let kept: Vec<PathBuf> = kept.into_iter().map(|file| file.path.clone()).collect();
         files.retain(|file| !kept.contains(&file.path));
+        asker.begin_to_write();
         placement::write_into(folder, &files)?;
         for path in kept {
             terminal.say(&format!("`{}` is left as it was", text::path(&path)));
@@ -163,6 +165,7 @@ impl Options {
             .into_iter()
             .filter(|file| !APPS_OWN.iter().any(|name| file.path == Path::new(name)))
             .collect();
+        asker.begin_to_write();
         placement::write_folder(&folder, &own_files)?;
         replace(source.path(), changed.text()).map_err(|error| {
             placement::remove(&folder);

@@ -78,7 +78,9 @@ fn make(options: &Options, asker: &Asker) -> Result<(PathBuf, &'static Template)
     let values = options
         .answers
         .values(template, name, templates::WHOLE_APP, asker)?;
-    placement::write_folder(&folder, &template.render(&values))?;
+    let files = template.render(&values);
+    asker.begin_to_write();
+    placement::write_folder(&folder, &files)?;
     Ok((folder, template))
 }
 

@@ -1,6 +1,8 @@
 //! What is to be known of an app that is made: from options, from a terminal, from defaults, in this order.
 
 use std::io::{self, IsTerminal};
+use std::sync::Mutex;
+use std::{mem, thread};
 
 use clap::Args;
 use outport_check::Diagnostic;
@@ -9,7 +11,7 @@ use outport_policy::Location;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{missing, questions};
+use super::{STOPPED, missing, questions};
 use crate::failure::Failure;
 use crate::list;
 use crate::operator_options::{ListOf, parse_entries};
@@ -40,19 +42,35 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    /// From now on SIGINT and SIGTERM end the process no more by themselves, so that a terminal is left as it was and no
-    /// file is half-written: whoever is asked is told of Ctrl-C by the terminal, and writing takes a moment.
+    /// From now on SIGINT and SIGTERM end the process only while nothing is being written, and the terminal is left as it
+    /// was.
     pub(crate) fn new(answers: &Answers) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_io().build()?;
-        let _inside = runtime.enter();
-        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            // That it was asked for once is what counts: the handler stays.
-            drop(signal(kind)?);
-        }
+        let (mut interrupt, mut terminate) = {
+            let _inside = runtime.enter();
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+        };
+        thread::spawn(move || {
+            let status = runtime.block_on(async {
+                tokio::select! {
+                    _ = interrupt.recv() => STOPPED,
+                    _ = terminate.recv() => TERMINATED,
+                }
+            });
+            // Who writes keeps it, and is done in a moment.
+            let _idle = WRITING.lock();
+            questions::leave_the_terminal();
+            std::process::exit(status);
+        });
         Ok(Self {
             is_there: io::stdin().is_terminal() && io::stderr().is_terminal(),
             accepts_defaults: answers.accept_defaults,
         })
+    }
+
+    /// From now on no signal ends the process: what is written is written as a whole.
+    pub(crate) fn begin_to_write(&self) {
+        mem::forget(WRITING.lock());
     }
 
     /// None, if whoever was asked stopped it.
@@ -110,6 +128,12 @@ impl Asker {
         self.is_there && !self.accepts_defaults
     }
 }
+
+/// Held from the first byte that is written to the end of the process.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// As a shell tells of SIGTERM.
+const TERMINATED: i32 = 143;
 
 /// Fails if the language of the template cannot have a package of that name.
 pub(crate) fn check_reserved(name: &ProjectName, template: &Template) -> Result<(), Failure> {

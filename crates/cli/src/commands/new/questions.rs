@@ -59,10 +59,18 @@ fn ask(
     answered(input.interact_text()).map(|text| text.trim().to_owned())
 }
 
+/// A menu hides the cursor.
+pub(super) fn leave_the_terminal() {
+    let terminal = Term::stderr();
+    if terminal.is_term() {
+        let _ = terminal.show_cursor();
+    }
+}
+
 /// The answer. Without one the terminal is left as it was.
 fn answered<T>(answer: dialoguer::Result<T>) -> Result<T, Failure> {
     answer.map_err(|dialoguer::Error::IO(error)| {
-        let _ = Term::stderr().show_cursor();
+        leave_the_terminal();
         match error.kind() {
             std::io::ErrorKind::Interrupted | std::io::ErrorKind::UnexpectedEof => {
                 Failure::Broken(Stopped.into())
