@@ -29,6 +29,7 @@ mod explain;
 mod files;
 mod grants;
 mod guests;
+mod guides;
 mod hard_limits;
 mod hostile_dns;
 mod inspect;
