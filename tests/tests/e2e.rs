@@ -33,6 +33,7 @@ mod files;
 mod grants;
 mod guests;
 mod guide_python;
+mod guides;
 mod hard_limits;
 mod hostile_dns;
 mod inspect;
