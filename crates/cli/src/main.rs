@@ -213,10 +213,8 @@ mod tests {
             let shown = super::with_what_was_meant(error, super::CommandLine::command()).to_string();
             assert!(shown.contains(told), "{:?}: {shown}", line.collect::<Vec<_>>());
         }
-        for (command, meant) in [("new", "`spin new`")] {
-            let error = super::CommandLine::try_parse_from(["outport", command]).unwrap_err();
-            let told = super::with_what_was_meant(error, super::CommandLine::command()).to_string();
-            assert!(told.contains(meant), "{told}");
-        }
+        let error = super::CommandLine::try_parse_from(["outport", "new"]).unwrap_err();
+        let told = super::with_what_was_meant(error, super::CommandLine::command()).to_string();
+        assert!(told.contains("`spin new`"), "{told}");
     }
 }
