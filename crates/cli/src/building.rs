@@ -163,7 +163,8 @@ impl<'m> Plan<'m> {
                 Ended::Well => {}
                 Ended::Asked(status) => return Ok(Built::Stopped(status)),
                 Ended::Badly { how, said } => {
-                    return Ok(Built::Failed(self.failed(step, command, (&how, &said))));
+                    let error = self.failed(step, command, (&how, &said));
+                    return Ok(Built::Failed(Box::new(error)));
                 }
             }
         }
@@ -172,7 +173,7 @@ impl<'m> Plan<'m> {
                 let line = format!("Built {id}{made} in {}", seconds(begun.elapsed()));
                 Ok(Built::Done(line))
             }
-            Err(error) => Ok(Built::Failed(error)),
+            Err(error) => Ok(Built::Failed(Box::new(error))),
         }
     }
 
@@ -238,7 +239,7 @@ enum Built {
     Done(String),
     /// Somebody asked to stop: the exit status.
     Stopped(i32),
-    Failed(Diagnostic),
+    Failed(Box<Diagnostic>),
 }
 
 /// Waits for somebody to ask that the build ends.
@@ -324,7 +325,7 @@ fn size(bytes: u64) -> String {
     match bytes {
         0..10_240 => format!("{bytes} bytes"),
         10_240..1_048_576 => format!("{} KiB", bytes >> 10),
-        _ => format!("{}.{} MiB", bytes >> 20, (bytes % (1 << 20)) * 10 >> 20),
+        _ => format!("{}.{} MiB", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20),
     }
 }
 

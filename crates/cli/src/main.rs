@@ -231,10 +231,8 @@ mod tests {
             let shown = super::with_what_was_meant(error, super::CommandLine::command()).to_string();
             assert!(shown.contains(told), "{:?}: {shown}", line.collect::<Vec<_>>());
         }
-        for (command, meant) in [("add", "`outport init TEMPLATE NAME`")] {
-            let error = super::CommandLine::try_parse_from(["outport", command]).unwrap_err();
-            let told = super::with_what_was_meant(error, super::CommandLine::command()).to_string();
-            assert!(told.contains(meant), "{told}");
-        }
+        let error = super::CommandLine::try_parse_from(["outport", "add"]).unwrap_err();
+        let told = super::with_what_was_meant(error, super::CommandLine::command()).to_string();
+        assert!(told.contains("`outport init TEMPLATE NAME`"), "{told}");
     }
 }

@@ -60,9 +60,10 @@ pub fn open(when_full: WhenFull) -> io::Result<&'static StandardStreams> {
 /// What a program writes that works on a component, on its way to standard error: with the name before each line, as the
 /// output of a guest has it, and no more done by it to a terminal. A last line without an end is handed to `rest`.
 pub fn of_a_tool(component: &str, rest: impl Fn(&[u8]) + Send + Sync + 'static) -> Prefixed {
-    let reader = match io::stderr().is_terminal() {
-        true => Reader::Terminal,
-        false => Reader::Other,
+    let reader = if io::stderr().is_terminal() {
+        Reader::Terminal
+    } else {
+        Reader::Other
     };
     Prefixed::new(prefix_of(component), reader, rest)
 }

@@ -50,9 +50,10 @@ pub(super) fn build(options: &Options, terminal: Terminal) -> Result<i32, Failur
     }
     let wants = |id: &ComponentId| options.component.is_empty() || options.component.contains(id);
     let plan = Plan::of(&manifest, wants).map_err(|wrong| Failure::unusable_in(&files, wrong))?;
-    let told = match options.result_on_stdout {
-        true => Told::Output,
-        false => Told::Terminal,
+    let told = if options.result_on_stdout {
+        Told::Output
+    } else {
+        Told::Terminal
     };
     plan.run(&files, told, terminal)
 }
