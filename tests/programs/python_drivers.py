@@ -6,7 +6,6 @@ The same file runs in a component and natively. What it prints is the same.
 import encodings.idna  # what is needed at run time has to be imported when the component is built
 import asyncio
 import ftplib
-import hashlib
 import importlib
 import io
 import os
@@ -36,7 +35,6 @@ import mysql.connector.plugins.mysql_native_password
 import pymysql
 import redis
 import redis.asyncio
-import tlslite.api
 
 import no_tls  # what follows cannot be imported without `ssl`
 import aiomqtt
@@ -226,32 +224,17 @@ def of_ftplib(host, port):
             yield server.nlst(), fetched.getvalue()
 
 
-def of_tlslite(host, port, fingerprint):
-    """The certificate has to be that one: the library knows no authorities and no names."""
-    with socket.create_connection((host, port), timeout=20) as plain:
-        connection = tlslite.api.TLSConnection(plain)
-        connection.handshakeClientCert(serverName=host)
-        shown = connection.session.serverCertChain.x509List[0].bytes
-        if hashlib.sha256(shown).hexdigest() != fingerprint:
-            connection.close()
-            raise ConnectionError("the server shows another certificate")
-        for round in ROUNDS:
-            connection.sendall(b"PING %d\r\n" % round)
-            yield bytes(connection.recv(100))
-        connection.close()
-
-
 COMMANDS = {name.removeprefix("of_"): function for name, function in globals().items() if name.startswith("of_")}
 
 
 def main(arguments):
-    command, host, port, *more = arguments
+    command, host, port = arguments
     function = COMMANDS[command]
     if asyncio.iscoroutinefunction(function):
         with asyncio.Runner(loop_factory=GuestLoop) as runner:
-            operations = runner.run(function(host, int(port), *more))
+            operations = runner.run(function(host, int(port)))
     else:
-        operations = function(host, int(port), *more)
+        operations = function(host, int(port))
     for said in operations:
         print(said)
 

@@ -93,18 +93,28 @@ fn hash(sources: &Path) -> String {
         })
 }
 
-fn fetch_packages(folder: &Path) -> Result<(), NoToolchain> {
-    let wanted = fs::read(folder.join("package.json")).expect("a file of our own");
-    let fetched = folder.join("node_modules/package.json.fetched");
-    if fs::read(&fetched).is_ok_and(|there| there == wanted) {
-        return Ok(());
-    }
+/// Whether Node.js and npm are there.
+///
+/// # Errors
+///
+/// If one of them is not.
+pub fn tools() -> Result<(), NoToolchain> {
     for tool in ["node", "npm"] {
         let version = Command::new(tool).arg("--version").output();
         if !version.is_ok_and(|output| output.status.success()) {
             return Err(NoToolchain(format!("there is no `{tool}`")));
         }
     }
+    Ok(())
+}
+
+fn fetch_packages(folder: &Path) -> Result<(), NoToolchain> {
+    let wanted = fs::read(folder.join("package.json")).expect("a file of our own");
+    let fetched = folder.join("node_modules/package.json.fetched");
+    if fs::read(&fetched).is_ok_and(|there| there == wanted) {
+        return Ok(());
+    }
+    tools()?;
     let mut npm = Command::new("npm");
     npm.args([
         "install",

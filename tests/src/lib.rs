@@ -9,6 +9,7 @@
 //! - [`tls`] is an authority and an HTTPS server that may ask for a client's certificate;
 //! - [`redis`], [`postgres`], [`mariadb`], [`mosquitto`], [`prometheus`] and [`python_server`] are the real servers, [`go`], [`python`],
 //!   [`rust_toolchain`] and [`javascript`] build real programs as modules or components;
+//! - [`typed`] builds what a page of the documentation says, by its commands;
 //! - [`author`] makes apps with `outport new`, and builds them as their manifests say;
 //! - [`collector`](collector::Collector) takes traces, metrics and logs by OTLP, or does not;
 //! - [`egress_proxy`] is a proxy that notes what it is asked for, and Debian's tinyproxy;
@@ -59,6 +60,7 @@ pub mod tls;
 pub mod tls_client;
 pub mod transcript;
 pub mod turnstile;
+pub mod typed;
 pub mod udp;
 pub mod until;
 pub mod wrk;

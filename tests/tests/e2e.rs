@@ -32,6 +32,7 @@ mod explain;
 mod files;
 mod grants;
 mod guests;
+mod guide_javascript;
 mod guide_python;
 mod guides;
 mod hard_limits;

@@ -18,8 +18,9 @@ use outport_e2e::postgres::Postgres;
 use outport_e2e::python;
 use outport_e2e::python_server::PythonServer;
 use outport_e2e::redis::Redis;
+use outport_e2e::typed;
 
-const PACKAGES: [&str; 13] = [
+const PACKAGES: [&str; 12] = [
     "aiohttp==3.14.5",
     "aiomqtt==2.5.1",
     "aiomysql==0.3.2",
@@ -31,7 +32,6 @@ const PACKAGES: [&str; 13] = [
     "PyMySQL==1.2.4",
     "redis==8.1.0",
     "requests==2.34.2",
-    "tlslite-ng==0.8.2",
     "urllib3==2.8.0",
 ];
 
@@ -102,20 +102,8 @@ fn the_page_has_the_text_of_each_file() {
 fn the_commands_of_the_page_build_its_program_which_reaches_three_servers_by_name() {
     let commands = commands();
     let (start, build) = commands.split_last().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("wit")).unwrap();
-    for file in FILES {
-        fs::copy(guide().join(file), folder.path().join(file)).unwrap();
-    }
-    for command in build {
-        let output = Command::new("sh")
-            .args(["-c", command])
-            .current_dir(folder.path())
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command}: {said}");
-    }
+    let files = FILES.map(|file| (file.to_owned(), fs::read_to_string(guide().join(file)).unwrap()));
+    let built = typed::built("guide-python", &files, build);
     let (postgres, redis, dns) = (Postgres::start(), Redis::start(), DnsServer::start());
     let api = Origin::start_on("127.0.0.1:0", "hello", Closing::OnRequest);
     let servers = [
@@ -135,7 +123,7 @@ fn the_commands_of_the_page_build_its_program_which_reaches_three_servers_by_nam
         .split_once_at("app.wasm")
         .expect("the last command runs the component");
     let options = options.iter().skip(2).map(|word| word.trim_matches('"'));
-    let finished = run(&folder.path().join("app.wasm"))
+    let finished = run(&built.component)
         .options(options)
         .dns(&dns)
         .option("--allow-loopback-answers")
