@@ -305,7 +305,10 @@ fn up_builds_first_if_that_is_asked_for() {
     run.stop().expect_code(0);
     // Without it nothing is run, and the command is quoted.
     let run = Outport::up(&manifest).finish().expect_code(2);
-    says(&run, &["build it with `echo building;"]);
+    says(
+        &run,
+        &["build it with `outport build`, which runs `echo building;"],
+    );
     assert!(!run.stderr.contains("[web]"), "{run}");
     let run = Outport::up(&command("exit 9"))
         .option("--build")

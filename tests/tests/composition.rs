@@ -293,7 +293,7 @@ fn every_file_that_is_missing_is_told_at_once_with_how_it_is_built() {
         "`make main && make all` in `src`",
         "no file `dep.wasm`",
         "no file `part.wasm`",
-        "build it with `make part`",
+        "build it with `outport build`, which runs `make part`",
     ] {
         assert!(refused.stderr.contains(part), "no `{part}`\n{refused}");
     }

@@ -94,7 +94,13 @@ fn everything_after_the_component_belongs_to_the_guest() {
 
 #[test]
 fn a_guest_has_the_environment_it_is_given_and_no_other() {
-    let run = Outport::script_guest().options(["--env=COLOUR=green", "--env", "EMPTY=", "--env=EQUALS=a=b"]);
+    let run = Outport::script_guest().options([
+        "--env=COLOUR=red",
+        "--env",
+        "EMPTY=",
+        "--env=EQUALS=a=b",
+        "--env=COLOUR=green",
+    ]);
     let run = run.variable("SECRET", "of the host").args([
         "env COLOUR",
         "env EMPTY",

@@ -207,6 +207,13 @@ fn commands_run_once_with_their_arguments_and_give_the_exit_code() {
     let plain = Outport::command("up").manifest(&manifest(r#""env A""#));
     let plain = plain.option("--no-output-prefix").finish().expect_code(0);
     assert_eq!(plain.stdout, "1 env A => b\n", "{plain}");
+    // The operator's value takes the place of the author's; the guest is not given both.
+    let given = Outport::command("up").manifest(&manifest(r#""env A", "env""#));
+    let given = given
+        .options(["--no-output-prefix", "--env=A=c"])
+        .finish()
+        .expect_code(0);
+    assert_eq!(given.stdout, "1 env A => c\n2 env => A=c\n", "{given}");
     app(r#""exit 7""#).expect_code(7);
 }
 

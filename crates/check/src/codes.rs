@@ -1,12 +1,14 @@
-//! What every code means that stands in brackets: reasons of denials, findings, and mistakes and remarks of files.
+//! What every code means that stands in brackets: reasons of denials, findings, mistakes and remarks of files, and what came of
+//! what was allowed.
 //!
 //! ```text
 //! codes/reasons.md   ── docs/reasons.md   a section for each reason
 //! codes/findings.md  ── docs/findings.md  a section for each finding, and a row for each code of files
+//! codes/outcomes.md  ── docs/outcomes.md  a row for each error of what was allowed
 //!        └─► CodePage ─► `outport explain CODE`
 //! ```
 //!
-//! The texts stand in these two files alone. The pages of the same names are copies of them, which a test holds equal: a crate
+//! The texts stand in these files alone. The pages of the same names are copies of them, which a test holds equal: a crate
 //! has nothing but its own folder. They are read as they are written, since tests hold their form:
 //!
 //! ```text
@@ -41,6 +43,9 @@ const REASONS: &str = include_str!("codes/reasons.md");
 
 /// The source of `docs/findings.md`.
 const FINDINGS: &str = include_str!("codes/findings.md");
+
+/// The source of `docs/outcomes.md`.
+const OUTCOMES: &str = include_str!("codes/outcomes.md");
 
 /// What there is to say of a code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -78,10 +83,12 @@ pub enum CodeKind {
     Finding,
     /// A mistake in a file, or a remark about one.
     File,
+    /// What came of something that was allowed.
+    Outcome,
 }
 
 impl CodePage {
-    /// Those of all codes: reasons, findings, files, each in the order of its page.
+    /// Those of all codes: reasons, findings, files, outcomes, each in the order of its page.
     pub fn all() -> &'static [Self] {
         static ALL: OnceLock<Vec<CodePage>> = OnceLock::new();
         ALL.get_or_init(Self::read)
@@ -91,7 +98,12 @@ impl CodePage {
         let (findings, tables) = FINDINGS.split_once(TABLES).unwrap_or((FINDINGS, ""));
         let reasons = sections(REASONS).filter_map(|section| Self::of_section(section, CodeKind::Reason));
         let findings = sections(findings).filter_map(|section| Self::of_section(section, CodeKind::Finding));
-        reasons.chain(findings).chain(tables::pages(tables)).collect()
+        let of_files = tables::pages(tables);
+        reasons
+            .chain(findings)
+            .chain(of_files)
+            .chain(tables::outcomes(OUTCOMES))
+            .collect()
     }
 
     /// That of a code. The brackets that a code is printed in, and the severity before them, are not looked at.
@@ -124,7 +136,7 @@ impl CodePage {
         let of_finding = || Code::ALL.iter().find(|known| known.as_str() == code);
         let (meaning, severity) = match kind {
             CodeKind::Reason => (of_reason()?.sentence(), None),
-            CodeKind::Finding | CodeKind::File => {
+            CodeKind::Finding | CodeKind::File | CodeKind::Outcome => {
                 let known = of_finding()?;
                 (known.meaning(), Some(known.severity().as_str()))
             }
@@ -140,7 +152,7 @@ impl CodePage {
             text: text.trim().to_owned(),
             page: match kind {
                 CodeKind::Reason => "reasons.md",
-                CodeKind::Finding | CodeKind::File => "findings.md",
+                CodeKind::Finding | CodeKind::File | CodeKind::Outcome => "findings.md",
             },
         })
     }

@@ -8,7 +8,7 @@ use clap::Args;
 use outport_check::Diagnostic;
 use outport_manifest::{IdentifierError, parse_label};
 use outport_policy::{Entry, Label, LabelKind, Location};
-use outport_runtime::guest_env::{Access, Directory, OpenDirectories};
+use outport_runtime::guest_env::{Access, Directory, OpenDirectories, replaced};
 
 use crate::failure::Failure;
 use crate::files::Files;
@@ -91,7 +91,7 @@ impl AuthorOptions {
 
 /// Names and values of variables of the guest.
 pub(crate) fn environment(variables: &[Variable]) -> Vec<(String, String)> {
-    variables.iter().map(|variable| variable.0.clone()).collect()
+    replaced(variables.iter().map(|variable| variable.0.clone()))
 }
 
 fn key_value_label(text: &str) -> Result<Label, IdentifierError> {

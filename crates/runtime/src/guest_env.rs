@@ -27,7 +27,8 @@ use crate::variables::GuestVariables;
 pub struct GuestEnv {
     /// Arguments; the first is by custom the program's own name.
     pub arguments: Vec<String>,
-    /// Environment variables; a later one of the same name replaces an earlier one.
+    /// Environment variables. One that is there twice reaches the guest twice, and which of them counts is its language's
+    /// affair: [`replaced`] leaves the last one.
     pub environment: Vec<(String, String)>,
     /// Directories of the host that the guest sees.
     pub directories: OpenDirectories,
@@ -39,6 +40,18 @@ pub struct GuestEnv {
     pub platform: Platform,
     /// A component whose name each line of output begins with, as `[NAME] `. By default lines are as the guest wrote them.
     pub output_prefix: Option<String>,
+}
+
+/// Environment variables of which the last one of a name is left, at the place of the first.
+pub fn replaced(variables: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
+    let mut left: Vec<(String, String)> = Vec::new();
+    for (name, value) in variables {
+        match left.iter_mut().find(|(known, _)| *known == name) {
+            Some(known) => known.1 = value,
+            None => left.push((name, value)),
+        }
+    }
+    left
 }
 
 /// A directory of the host, as the guest sees it.

@@ -67,6 +67,7 @@ impl CodePage {
             CodeKind::Reason => "reason of a denial",
             CodeKind::Finding => "finding",
             CodeKind::File => "in a file",
+            CodeKind::Outcome => return "what came of something that was allowed".to_owned(),
         };
         let level = self.layer.as_deref().or(self.severity).unwrap_or_default();
         format!("{kind}: {level}")

@@ -1,4 +1,4 @@
-//! The codes of files: a table of mistakes, and one of remarks behind it.
+//! The codes of files: a table of mistakes, and one of remarks behind it; and those of outcomes, a table of their own.
 
 use outport_manifest::Severity;
 
@@ -19,14 +19,43 @@ pub(super) fn pages(tables: &str) -> Vec<CodePage> {
     pages
 }
 
-fn pages_of_row(row: &str, severity: Severity) -> Vec<CodePage> {
-    let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
-    let [codes, meaning, example] = cells.as_slice() else {
+/// The pages of all rows of outcomes.
+pub(super) fn outcomes(page: &str) -> Vec<CodePage> {
+    page.lines().flat_map(outcomes_of_row).collect()
+}
+
+fn outcomes_of_row(row: &str) -> Vec<CodePage> {
+    let Some([codes, meaning, to_do]) = cells(row) else {
         return Vec::new();
     };
-    if !row.starts_with("| `") {
+    let page = |code: &str| CodePage {
+        code: code.trim_matches('`').to_owned(),
+        kind: CodeKind::Outcome,
+        layer: None,
+        severity: None,
+        meaning: meaning.to_owned(),
+        lifted_by: NO_REFUSAL.to_owned(),
+        to_do: format!("{to_do}."),
+        text: format!(
+            "{meaning}.\n\n**Who can lift it:** {NO_REFUSAL}.\n\n**What to do:** {to_do}.\n\nFor example: `failed: \
+             component `web` tcp 10.0.0.5:5432 [{}] it is allowed, but …`",
+            code.trim_matches('`')
+        ),
+        page: "outcomes.md",
+    };
+    codes.split(", ").map(page).collect()
+}
+
+/// The three cells of a row that is about codes.
+fn cells(row: &str) -> Option<[&str; 3]> {
+    let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+    row.starts_with("| `").then(|| cells.try_into().ok())?
+}
+
+fn pages_of_row(row: &str, severity: Severity) -> Vec<CodePage> {
+    let Some([codes, meaning, example]) = cells(row) else {
         return Vec::new();
-    }
+    };
     let codes = codes.split(", ").map(|code| code.trim_matches('`'));
     let page = |code: String| {
         let (who, to_do) = remedy(&code, severity);
@@ -34,7 +63,7 @@ fn pages_of_row(row: &str, severity: Severity) -> Vec<CodePage> {
             kind: CodeKind::File,
             layer: None,
             severity: Some(severity.as_str()),
-            meaning: (*meaning).to_owned(),
+            meaning: meaning.to_owned(),
             lifted_by: who.to_owned(),
             to_do: to_do.to_owned(),
             text: format!(
@@ -77,6 +106,9 @@ fn remedy(code: &str, severity: Severity) -> (&'static str, &'static str) {
     };
     (who, to_do)
 }
+
+/// Who can lift what is no refusal.
+const NO_REFUSAL: &str = "nobody here, since it was allowed";
 
 /// The line between the tables begins so.
 const REMARKS: &str = "These are remarks.";

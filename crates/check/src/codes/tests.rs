@@ -14,7 +14,11 @@ fn of_workspace(path: &str) -> String {
 
 #[test]
 fn the_pages_of_the_documentation_are_the_texts_of_the_command() {
-    for (page, source) in [("docs/reasons.md", REASONS), ("docs/findings.md", FINDINGS)] {
+    for (page, source) in [
+        ("docs/reasons.md", REASONS),
+        ("docs/findings.md", FINDINGS),
+        ("docs/outcomes.md", OUTCOMES),
+    ] {
         if std::env::var_os("UPDATE_DOCS").is_some() {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(page);
             std::fs::write(path, source).unwrap();
@@ -53,6 +57,28 @@ fn every_code_has_one_page_with_all_that_belongs_there() {
         let has_example = page.text.contains("```") || page.text.contains("For example: ");
         assert!(has_example, "{}", page.code);
     }
+}
+
+#[test]
+fn every_outcome_that_has_words_has_a_page_with_them() {
+    let source = of_workspace("crates/egress/src/audit/outcome.rs");
+    let (_, body) = source.split_once("\nfn sentence(").unwrap();
+    let (body, _) = body.split_once("        _ => ").unwrap();
+    let mut found = 0;
+    for line in body.split('\n').filter(|line| line.contains("=>")) {
+        for code in line.split(" => ").next().unwrap().split('|') {
+            let code = code.trim().trim_matches('"');
+            let page = CodePage::of(code).unwrap_or_else(|| panic!("no row for `{code}`"));
+            assert_eq!(page.kind, CodeKind::Outcome);
+            assert!(
+                body.contains(&format!("\"{}\"", page.meaning)),
+                "{code}: {}",
+                page.meaning
+            );
+            found += 1;
+        }
+    }
+    assert!(found > 20, "{found}");
 }
 
 /// The second halves of the codes of files, as the source of their crate lists them.

@@ -109,7 +109,9 @@ impl AppProblem {
     /// Advice on what to do about it, as a sentence without full stop.
     pub fn advice(&self) -> Option<String> {
         if let Some(build) = &self.build {
-            return Some(format!("build it with {build}, or correct the path"));
+            return Some(format!(
+                "build it with `outport build`, which runs {build}; or correct the path"
+            ));
         }
         match &self.kind {
             AppProblemKind::Component(error) => error.advice().map(str::to_owned),

@@ -14,7 +14,7 @@ use super::{App, AppBuilder, AppProblem, AppProblemKind, OutputLines};
 use crate::command::Command;
 use crate::component::Component;
 use crate::files::FileTree;
-use crate::guest_env::GuestEnv;
+use crate::guest_env::{GuestEnv, replaced};
 use crate::guest_pre::GuestPre;
 use crate::http::{HttpComponent, RouteAnswer, RouteEntry};
 use crate::limits::GuestLimits;
@@ -237,7 +237,7 @@ impl AppBuilder<'_> {
             .map(|(name, value)| (name.value.clone(), value.value.clone()));
         let guest_env = GuestEnv {
             arguments,
-            environment: own.chain(self.environment.iter().cloned()).collect(),
+            environment: replaced(own.chain(self.environment.iter().cloned())),
             variables: GuestVariables::of(part.written, self.variables)?,
             platform: self.platform.clone(),
             directories: part.files.as_ref().map(FileTree::directories).unwrap_or_default(),
