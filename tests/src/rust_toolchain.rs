@@ -87,7 +87,8 @@ pub fn native(folder: &Path, name: &str) -> PathBuf {
     target.join("debug").join(name)
 }
 
-fn target_folder() -> PathBuf {
+/// The target folder of all programs.
+pub(crate) fn target_folder() -> PathBuf {
     shared_folder().join("rust")
 }
 

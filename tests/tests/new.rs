@@ -8,7 +8,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use outport_e2e::author::{files_of, outport};
+use outport_e2e::author::{files_of, outport, shell, typed_lines};
 use outport_e2e::outport::binary;
 use tempfile::TempDir;
 
@@ -83,7 +83,7 @@ fn each_template_is_listed_and_makes_an_app_whose_source_alone_is_missing() {
 fn what_is_wrong_is_told_and_nothing_is_made() {
     let root = folder();
     let root = root.path();
-    let rows: [(&[&str], &str); 14] = [
+    let rows: [(&[&str], &str); 23] = [
         (&["new"], "a template is missing"),
         (&["new", "http-rust"], "a name is missing"),
         (&["new", "htp-rust", "a"], "'http-rust'"),
@@ -92,6 +92,33 @@ fn what_is_wrong_is_told_and_nothing_is_made() {
         (&["new", "http-rust", "fn"], "another name, such as `my-fn`"),
         (&["new", "http-rust", "spin-sdk"], "another name"),
         (&["new", "http-rust", "a", "--route", "/.../a"], "is not a route"),
+        (&["new", "http-js", "a", "--route", "/\u{fc}"], "`%C3%BC`"),
+        (&["new", "http-js", "a", "--route", "/{{route}}"], "`%7B`"),
+        (&["new", "http-js", "a", "--route", "/a\"b"], "`%22`"),
+        (&["new", "http-js", "a", "--route", "/a\nb"], "is not a route"),
+        (
+            &["new", "http-js", "a", "--route", "/\u{1b}[31m"],
+            "is not a route",
+        ),
+        (&["new", "http-js", "2nd-\u{fc}"], "perhaps `nd`"),
+        (
+            &[
+                "new",
+                "http-js",
+                "a",
+                "--allowed-outbound-hosts",
+                "*://{{ db }}:1",
+            ],
+            "has a variable",
+        ),
+        (
+            &["new", "http-js", "a", "--allowed-outbound-hosts", "https://a\nb"],
+            "is not a valid entry",
+        ),
+        (
+            &["new", "http-js", "a", "--allowed-outbound-hosts", "https://a\"b"],
+            "is not a valid entry",
+        ),
         (
             &["new", "command-rust", "a", "--route", "/"],
             "leave `--route` out",
@@ -366,5 +393,38 @@ fn ctrl_c_makes_nothing_and_leaves_the_terminal_as_it_was() {
         let hidden = shown.rfind("\x1b[?25l").unwrap_or_default();
         assert!(hidden == 0 || shown[hidden..].contains("\x1b[?25h"), "{shown:?}");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0, "{line}");
+    }
+}
+
+/// The longest name, words that languages have for themselves, and characters that a shell, TOML and JSON do.
+#[test]
+fn unusual_names_and_values_make_files_that_are_valid() {
+    let longest = "a".repeat(64);
+    let rows = [
+        ("http-rust", &*longest, "/it's/$(id);&'*/..."),
+        ("http-js", "constructor", "/a@b,c=(d)!"),
+        ("http-js", "import", "noslash"),
+        ("http-python", "class", "/%7Bx%7D/:id"),
+        ("http-python", "encodings", "/..."),
+    ];
+    for (template, name, route) in rows {
+        let root = folder();
+        let entry = "--allowed-outbound-hosts=https://*.a.test,*://b.test:80";
+        done(root.path(), &["new", template, name, "--route", route, entry]);
+        let app = root.path().join(name);
+        let check = outport(&app, &["check", "--deny-warnings"]);
+        let found = String::from_utf8_lossy(&check.stdout).into_owned();
+        assert!(
+            found.contains("1 error\n") && found.contains("error[component.unusable]"),
+            "{name}: {found}"
+        );
+        let readme = fs::read_to_string(app.join("README.md")).unwrap();
+        let curl = typed_lines(&readme)[2].replacen("curl", "printf %s", 1);
+        let url = String::from_utf8(shell(&app, &curl).stdout).unwrap();
+        let path = route.replace("...", "").replace(':', "");
+        assert_eq!(
+            url,
+            format!("http://127.0.0.1:3000/{}", path.trim_start_matches('/'))
+        );
     }
 }

@@ -302,7 +302,7 @@ impl Values {
             ("{{route}}", toml_edit::Value::from(&self.route).to_string()),
             (
                 "{{url}}",
-                format!("http://127.0.0.1:3000{}", path_of(&self.route)),
+                in_a_shell(&format!("http://127.0.0.1:3000{}", path_of(&self.route))),
             ),
             (
                 "{{allowed-outbound-hosts}}",
@@ -313,9 +313,18 @@ impl Values {
                 toml_edit::Value::from(self.database_url()).to_string(),
             ),
         ];
-        places
-            .iter()
-            .fold(text.to_owned(), |text, (place, value)| text.replace(place, value))
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        // Front to back, and never in what was filled in: a value may look like a place.
+        while let Some(begin) = rest.find("{{") {
+            let (before, from) = rest.split_at(begin);
+            filled.push_str(before);
+            let place = places.iter().find(|(place, _)| from.starts_with(place));
+            let (place, value) = place.map_or(("{{", "{{"), |(place, value)| (*place, &**value));
+            filled.push_str(value);
+            rest = &from[place.len()..];
+        }
+        filled + rest
     }
 
     /// The server of the first entry that names one, so that what may be reached is what is asked.
@@ -338,6 +347,15 @@ impl Values {
 fn path_of(route: &str) -> String {
     let path = route.replace("...", "").replace(':', "");
     format!("/{}", path.trim_start_matches('/'))
+}
+
+/// A word as a shell reads it. What a path may have besides these means something else to one.
+fn in_a_shell(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/:-._~%@+,=".contains(c);
+    match word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }
 
 #[cfg(test)]

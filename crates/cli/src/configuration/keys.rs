@@ -374,7 +374,8 @@ const IN_VAIN_WITHOUT: [(&str, &str); 2] = [
 ];
 
 /// Options that are no keys, and where what they say belongs instead.
-pub(crate) const NO_KEYS: [(&str, &str); 30] = [
+pub(crate) const NO_KEYS: [(&str, &str); 33] = [
+    ("accept-defaults", OF_A_LINE),
     ("ai-model", OF_AN_AUTHOR),
     ("allowed-outbound-hosts", OF_AN_AUTHOR),
     ("attribute", OF_A_LINE),
@@ -398,9 +399,11 @@ pub(crate) const NO_KEYS: [(&str, &str); 30] = [
     ("from", OF_A_LINE),
     ("key-value-store", OF_AN_AUTHOR),
     ("list", OF_A_LINE),
+    ("output", OF_A_LINE),
     ("payload", OF_A_LINE),
     ("quiet", OF_A_LINE),
     ("result-on-stdout", OF_A_LINE),
+    ("route", OF_A_LINE),
     ("schema", OF_A_LINE),
     ("skip-build", OF_A_LINE),
     ("sqlite-database", OF_AN_AUTHOR),

@@ -115,3 +115,32 @@ fn what_cargo_refuses_is_reserved() {
     let python = ALL.iter().find(|one| one.name == "http-python").unwrap();
     assert!(!python.reserves(&name("test")));
 }
+
+#[test]
+fn a_value_that_looks_like_a_place_is_a_value() {
+    let rows = [
+        (
+            "/{{allowed-outbound-hosts}}",
+            "'http://127.0.0.1:3000/{{allowed-outbound-hosts}}'",
+        ),
+        (
+            "/{{project-name}}{{",
+            "'http://127.0.0.1:3000/{{project-name}}{{'",
+        ),
+        ("/it's-$(id);&*", "'http://127.0.0.1:3000/it'\\''s-$(id);&*'"),
+        ("/%C3%BC/:id/...", "http://127.0.0.1:3000/%C3%BC/id/"),
+    ];
+    for (route, url) in rows {
+        let values = Values {
+            route: route.to_owned(),
+            ..values(&[])
+        };
+        let files = ALL[0].render(&values);
+        let manifest: toml_edit::DocumentMut = manifest(&files).parse().unwrap();
+        let found = manifest["trigger"]["http"][0]["route"].as_str();
+        assert_eq!(found, Some(route));
+        let curl = format!("\n$ curl {url}\n");
+        let readme = text_of(&files, "README.md");
+        assert!(readme.contains(&curl), "{readme}");
+    }
+}

@@ -7,7 +7,8 @@ use std::{mem, thread};
 use clap::Args;
 use outport_check::Diagnostic;
 use outport_manifest::PathRoute;
-use outport_policy::Location;
+use outport_policy::{Location, text};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -207,10 +208,21 @@ impl Answers {
     }
 }
 
+/// A route in a manifest may have any character, but no client sends others than these: it would never be asked for.
 fn read_route(text: &str) -> Result<(), String> {
-    PathRoute::parse(text)
-        .map(drop)
-        .map_err(|error| error.to_string())
+    PathRoute::parse(text).map_err(|error| error.to_string())?;
+    match text.chars().find(|c| !is_in_paths(*c)) {
+        None => Ok(()),
+        Some(c) => Err(format!(
+            "clients send `{c}` as `{}`: write that",
+            utf8_percent_encode(c.encode_utf8(&mut [0; 4]), NON_ALPHANUMERIC)
+        )),
+    }
+}
+
+/// True of what stands in the path of a URL ([RFC 3986, 3.3](https://www.rfc-editor.org/rfc/rfc3986#section-3.3)).
+fn is_in_paths(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "/-._~%!$&'()*+,;=:@".contains(c)
 }
 
 /// The entries of lists, as they are written, or what is wrong with some.
@@ -219,6 +231,14 @@ fn read_entries(lists: &[String]) -> Result<Vec<String>, Vec<Diagnostic>> {
         name: "--allowed-outbound-hosts".into(),
     };
     let items = items(lists);
+    if let Some(item) = items.iter().find(|item| item.contains("{{")) {
+        let error = Diagnostic::error(format!(
+            "`{}` has a variable, and a new app has none",
+            text::message(item)
+        ));
+        let help = "name a host now, and write the variable into `spin.toml` with its table `[variables]`";
+        return Err(vec![error.helped_by(help)]);
+    }
     let mut wrong = Vec::new();
     parse_entries(&items, ListOf::Allowed, &option, &mut wrong);
     if wrong.is_empty() { Ok(items) } else { Err(wrong) }
