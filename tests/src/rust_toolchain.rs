@@ -72,7 +72,8 @@ pub fn component(folder: &Path, name: &str) -> PathBuf {
         .with_extension("wasm")
 }
 
-/// The same package as a program of this machine: what a component is compared with.
+/// The same package as a program of this machine: what a component is compared with. In the same profile, so that macros and
+/// build scripts are those that the component was built with.
 ///
 /// # Panics
 ///
@@ -81,10 +82,10 @@ pub fn native(folder: &Path, name: &str) -> PathBuf {
     let target = target_folder();
     let mut cargo = Command::new(env!("CARGO"));
     run(of_a_terminal(&mut cargo)
-        .args(["build", "--quiet", "--locked"])
+        .args(["build", "--quiet", "--locked", "--release"])
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", &target));
-    target.join("debug").join(name)
+    target.join("release").join(name)
 }
 
 /// The target folder of all programs.

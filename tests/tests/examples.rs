@@ -4,7 +4,9 @@ use std::fs;
 
 use outport_e2e::guest::workspace;
 use outport_e2e::http::{self, Origin};
-use outport_e2e::outport::{Outport, Running};
+use outport_e2e::mariadb::MariaDb;
+use outport_e2e::mosquitto::Mosquitto;
+use outport_e2e::outport::{Finished, Outport, Running};
 use outport_e2e::postgres::Postgres;
 
 /// Starts the example from its own `spin.toml`.
@@ -124,6 +126,70 @@ fn guestbook_postgres_keeps_what_it_is_told_on_its_server_and_reaches_no_other()
     assert!(refused.body.contains("it is not permitted"), "{}", refused.body);
     let finished = app.stop();
     assert!(finished.stderr.contains("[deny.host]"), "{finished}");
+}
+
+/// The example as a user has it, with a server on another port: what its commands wrote, once they have ended.
+fn run_with_port(name: &str, written: u16, port: u16, options: &[&str]) -> Finished {
+    let examples = workspace().join("examples");
+    let manifest =
+        fs::read_to_string(examples.join(name).join("spin.toml")).expect("an example has a manifest");
+    let (there, here) = (format!("localhost:{written}"), format!("localhost:{port}"));
+    assert_eq!(
+        manifest.matches(&there).count(),
+        2,
+        "the list has it, and the guest: {manifest}"
+    );
+    let guests = format!("{}/guests/", workspace().display());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let manifest = manifest.replace(&there, &here).replace("../../guests/", &guests);
+    fs::write(folder.path().join("spin.toml"), manifest).expect("a folder of our own");
+    Outport::command("up")
+        .option("-f")
+        .option(folder.path())
+        .options(options)
+        .finish()
+}
+
+/// What the README shows that its guest writes.
+fn shown(name: &str) -> String {
+    let readme = fs::read_to_string(workspace().join("examples").join(name).join("README.md"));
+    let readme = readme.expect("an example has a README");
+    let start = format!("[{name}] ");
+    let lines = readme.lines().filter(|line| line.starts_with(&start));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// The example prints what its README shows, and the second time `again`; the operator keeps it from its server by the name.
+fn reaches_its_server_by_name(name: &str, written: u16, port: u16, again: &str) {
+    let first = run_with_port(name, written, port, &[]).expect_code(0);
+    assert!(!shown(name).is_empty(), "{name}");
+    assert_eq!(first.stdout, shown(name), "{first}");
+    assert!(!first.stderr.contains("denied:"), "{first}");
+    let second = run_with_port(name, written, port, &[]).expect_code(0);
+    assert_eq!(second.stdout, again, "{second}");
+
+    let denied = format!("--disallowed-outbound-hosts=*://localhost:{port}");
+    let refused = run_with_port(name, written, port, &[&denied]).expect_code(1);
+    assert!(refused.stderr.contains("[deny.host]"), "{refused}");
+    assert_eq!(refused.stdout, "", "{refused}");
+}
+
+#[test]
+fn postgres_counts_who_comes_on_its_server() {
+    let server = Postgres::start();
+    reaches_its_server_by_name("postgres", 5432, server.port(), "[postgres] ada: 2\n");
+}
+
+#[test]
+fn mysql_takes_out_of_the_stock_on_its_server() {
+    let server = MariaDb::start();
+    reaches_its_server_by_name("mysql", 3306, server.port(), "[mysql] apples: 8 left\n");
+}
+
+#[test]
+fn mqtt_hears_what_it_says_from_its_server() {
+    let server = Mosquitto::start();
+    reaches_its_server_by_name("mqtt", 1883, server.port(), &shown("mqtt"));
 }
 
 #[test]

@@ -48,14 +48,16 @@ fn every_built_component_belongs_to_a_guest() {
     }
 }
 
-/// The folders whose crate is a `cdylib`, or that have a program in C of their name.
+/// The folders whose crate is a `cdylib` or a program for `wasm32-wasip2`, or that have a program in C of their name.
 fn guests() -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder())
         .expect("the folder of the guests")
         .map(|entry| entry.expect("an entry of the folder").path())
         .filter(|path| {
-            let is_rust =
-                fs::read_to_string(path.join("Cargo.toml")).is_ok_and(|text| text.contains("cdylib"));
+            let says = |file: &str, word: &str| {
+                fs::read_to_string(path.join(file)).is_ok_and(|text| text.contains(word))
+            };
+            let is_rust = says("Cargo.toml", "cdylib") || says(".cargo/config.toml", "wasm32-wasip2");
             let name = path.file_name().unwrap_or_default();
             is_rust || path.join(name).with_extension("c").is_file()
         })

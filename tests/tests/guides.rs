@@ -1,4 +1,4 @@
-//! What `docs/guests/rust.md` tells authors of components holds: its program, and its table of drivers.
+//! What `docs/guests/rust.md` and `go.md` tell authors of components holds: programs, commands, and the table of drivers.
 //!
 //! A driver that the table calls working does 20 operations on a real server as a component, and prints what the same
 //! program prints as a program of this machine.
@@ -9,8 +9,9 @@ use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::process::Command;
 
+use outport_e2e::go;
 use outport_e2e::guest::workspace;
-use outport_e2e::http::{Closing, Origin};
+use outport_e2e::http::{self, Closing, Origin};
 use outport_e2e::mariadb::MariaDb;
 use outport_e2e::mosquitto::Mosquitto;
 use outport_e2e::outport::Outport;
@@ -171,4 +172,82 @@ fn the_program_of_the_page_asks_postgresql_redis_and_an_api() {
         finished.stdout,
         "PostgreSQL: 6 * 7 = 42\nRedis: visit 1\nHTTP: 21 degrees\n"
     );
+}
+
+/// The commands of a page, as they are typed.
+fn commands(page: &str) -> Vec<String> {
+    let page = fs::read_to_string(workspace().join("docs/guests").join(page)).expect("the page");
+    let typed = page.lines().filter_map(|line| line.strip_prefix("$ "));
+    typed.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_commands_of_the_page_on_go_build_a_program_that_has_goroutines_and_no_network() {
+    let commands = commands("go.md");
+    let (run, build) = commands.split_last().expect("it has commands");
+    assert_eq!(run, "outport run program.wasm");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let program = workspace().join("tests/programs/network.go");
+    fs::copy(program, folder.path().join("main.go")).expect("a folder of our own");
+    for command in build {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]).current_dir(folder.path());
+        let output = go::with_go(&mut shell).output().expect("there is a shell");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {said}");
+    }
+    let origin = Origin::start("not to be reached");
+    let address = format!("localhost:{}", origin.address().port());
+    let finished = Outport::run(folder.path().join("program.wasm"))
+        .allow(format!("*://{address}"))
+        .args([&address])
+        .finish()
+        .expect_code(0);
+    let lines = finished.lines();
+    for (line, start) in lines.iter().zip([
+        "dial: dial tcp: lookup localhost",
+        "lookup: lookup localhost",
+        "http: Get \"http://localhost",
+    ]) {
+        assert!(line.starts_with(start), "{finished}");
+    }
+    assert_eq!(
+        lines[3..],
+        ["within the process: reached", "goroutines: 100"],
+        "{finished}"
+    );
+    assert!(origin.requests().is_empty(), "{finished}");
+    assert!(finished.reasons().is_empty(), "Outport was not asked: {finished}");
+}
+
+#[test]
+fn a_module_of_go_answers_requests_by_cgi() {
+    let manifest = format!(
+        r#"spin_manifest_version = 2
+[application]
+name = "app"
+[[trigger.http]]
+route = "/..."
+component = "cgi"
+executor = {{ type = "wagi" }}
+[component.cgi]
+source = "{}"
+"#,
+        go::module("cgi").display()
+    );
+    let app = Outport::up(&manifest).start();
+    for (words, last) in [("one two", "two"), ("three", "three")] {
+        let response = http::post(app.address(), "/", words).expect("an answer");
+        let count = 100_000 * words.split(' ').count();
+        let expected = format!("{count} words, of which the last is \"{last}\"\n");
+        assert_eq!((response.status, response.body), (200, expected), "{app}");
+    }
+    app.stop();
+}
+
+#[test]
+fn a_module_of_go_that_declares_sockets_itself_is_refused_before_it_runs() {
+    let finished = Outport::run(go::module("imports")).finish().expect_code(2);
+    let said = "imports `instance-network` of `wasi:sockets/instance-network@0.2.0`, which nobody provides";
+    assert!(finished.stderr.contains(said), "{finished}");
 }
