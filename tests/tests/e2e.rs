@@ -37,6 +37,7 @@ mod guide_python;
 mod guides;
 mod hard_limits;
 mod hostile_dns;
+mod init;
 mod inspect;
 mod kernel_sandbox;
 mod killed;

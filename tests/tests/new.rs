@@ -322,11 +322,22 @@ fn where_the_manifest_cannot_be_written_there_is_no_folder_either() {
 
 /// What is typed at a terminal, each once its prompt is there, and what came of it.
 fn typed(folder: &Path, line: &str, answers: &[(&str, &str)]) -> (Option<i32>, String) {
+    let line = format!("{} {line}", binary().display());
+    typed_to(folder, &line, answers, || ())
+}
+
+/// The same for any line of a shell; `before_answers` is done once the first prompt is there.
+fn typed_to(
+    folder: &Path,
+    line: &str,
+    answers: &[(&str, &str)],
+    before_answers: impl Fn(),
+) -> (Option<i32>, String) {
     // Who waits for an answer for ever is a failure, and not a hang.
     let mut script = Command::new("timeout");
     script
         .args(["60", "script", "--quiet", "--return", "--flush", "--command"])
-        .arg(format!("{} {line}", binary().display()))
+        .arg(line)
         .arg("/dev/null")
         .current_dir(folder)
         .env("TERM", "xterm")
@@ -335,7 +346,7 @@ fn typed(folder: &Path, line: &str, answers: &[(&str, &str)]) -> (Option<i32>, S
     let mut child = script.spawn().expect("`script` is of the package `bsdutils`");
     let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let mut shown = Vec::new();
-    for (prompt, keys) in answers {
+    for (index, (prompt, keys)) in answers.iter().enumerate() {
         let seen = shown.len();
         let is_there = |shown: &[u8]| String::from_utf8_lossy(&shown[seen..]).contains(prompt);
         let mut bytes = [0; 512];
@@ -343,6 +354,9 @@ fn typed(folder: &Path, line: &str, answers: &[(&str, &str)]) -> (Option<i32>, S
             let count = output.read(&mut bytes).unwrap();
             assert_ne!(count, 0, "{prompt}: {}", String::from_utf8_lossy(&shown));
             shown.extend_from_slice(&bytes[..count]);
+        }
+        if index == 0 {
+            before_answers();
         }
         input.write_all(keys.as_bytes()).unwrap();
     }
@@ -378,10 +392,59 @@ fn on_a_terminal_what_is_missing_is_asked_for() {
     assert!(root.join("other/spin.toml").exists());
 }
 
+/// However small: some editors open a terminal of one row.
+#[test]
+fn a_terminal_of_any_size_asks_and_one_that_shrinks_goes_on() {
+    for (size, prompt, choice) in [
+        ("rows 1 cols 80", "number or name", "http-js\r"),
+        ("rows 2 cols 20", "number or name", "2\r"),
+        ("rows 10 cols 80", "number or name", "nothing\x7f\x15http-js\r"),
+        ("rows 11 cols 80", "postgres-python", "\x1b[B\r"),
+        ("rows 1 cols 1", "number or name", "0\r2\r"),
+    ] {
+        let root = folder();
+        let line = format!("stty {size}; {} new", binary().display());
+        let name = "a\u{fc}\x7f\x7f\x7fshoq\x7fp\r";
+        let answers = [(prompt, choice), ("Name", name), ("Route", "\r"), ("hosts", "\r")];
+        let (code, shown) = typed_to(root.path(), &line, &answers, || ());
+        assert_eq!(code, Some(0), "{size}: {shown}");
+        let manifest = fs::read_to_string(root.path().join("shop/spin.toml")).unwrap();
+        assert!(manifest.contains("build/app.wasm"), "{size}: {manifest}");
+    }
+
+    let (root, elsewhere) = (folder(), folder());
+    let path = elsewhere.path().join("tty");
+    let line = format!(
+        "stty rows 24 cols 80; tty >{}; {} new",
+        path.display(),
+        binary().display()
+    );
+    let shrink = || {
+        let terminal = fs::read_to_string(&path).unwrap();
+        let mut stty = Command::new("stty");
+        stty.args(["-F", terminal.trim(), "rows", "1", "cols", "1"]);
+        assert!(stty.status().unwrap().success());
+    };
+    let answers = [
+        ("postgres-python", "\x1b[B\x1b[A\x1b[B\r"),
+        ("Name", "shoq\x7fp\r"),
+        ("Route", "\r"),
+        ("hosts", "\r"),
+    ];
+    let (code, shown) = typed_to(root.path(), &line, &answers, shrink);
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(root.path().join("shop/spin.toml").exists(), "{shown}");
+}
+
 #[test]
 fn ctrl_c_makes_nothing_and_leaves_the_terminal_as_it_was() {
     let root = folder();
-    let rows: [(&str, &[(&str, &str)]); 4] = [
+    let rows: [(&str, &[(&str, &str)]); 8] = [
+        // Ctrl-D, and Esc in the menu.
+        ("new", &[("postgres-python", "\x04")]),
+        ("new", &[("postgres-python", "\x1b")]),
+        ("new http-rust", &[("Name", "\x04")]),
+        ("new http-rust a", &[("Route", "/a\x04")]),
         ("new", &[("postgres-python", "\x03")]),
         ("new", &[("postgres-python", "\r"), ("Name", "\x03")]),
         ("new http-rust a", &[("Route", "\x03")]),

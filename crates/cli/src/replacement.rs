@@ -6,7 +6,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use tempfile::Builder;
 
 /// Replaces what is in the file.
 ///
@@ -17,35 +19,19 @@ pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
     let path = path.canonicalize()?;
     // Who may not write the file may not replace it either, whatever the directory permits.
     let before = OpenOptions::new().write(true).open(&path)?;
-    let (beside, file) = beside(&path)?;
-    let replaced = fill(file, text, &before).and_then(|()| fs::rename(&beside, &path));
-    if replaced.is_err() {
-        // What counts is why it came to nothing.
-        let _ = fs::remove_file(&beside);
-    }
-    replaced
+    let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    // In the same directory, so that it can be renamed, and readable by nobody else. What fails removes it.
+    let beside = Builder::new().prefix(".outport-").tempfile_in(parent)?;
+    fill(beside.as_file(), text, &before)?;
+    beside.persist(&path)?;
+    Ok(())
 }
 
-/// A new file in the same directory, so that it can be renamed.
-fn beside(path: &Path) -> io::Result<(PathBuf, File)> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut own = std::ffi::OsString::from(".");
-    own.push(name);
-    own.push(format!(".{}", std::process::id()));
-    let beside = path.with_file_name(own);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&beside)?;
-    Ok((beside, file))
-}
-
-fn fill(mut file: File, text: &str, before: &File) -> io::Result<()> {
+fn fill(mut file: &File, text: &str, before: &File) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     let before = before.metadata()?;
     #[cfg(unix)]
-    keep_owner(&file, &before);
+    keep_owner(file, &before);
     file.set_permissions(before.permissions())?;
     file.sync_all()
 }
@@ -104,14 +90,29 @@ mod tests {
     #[test]
     fn where_nothing_can_be_written_nothing_is_lost() {
         let folder = tempfile::tempdir().unwrap();
-        // A directory cannot be written, and a name so long leaves no room for another one beside it.
-        let long = folder.path().join("n".repeat(255));
-        fs::write(&long, "before").unwrap();
-        for path in [folder.path(), &long, &folder.path().join("absent")] {
+        // A directory cannot be written.
+        for path in [folder.path(), &folder.path().join("absent")] {
             replace(path, "after").unwrap_err();
         }
-        assert_eq!(fs::read_to_string(&long).unwrap(), "before");
-        assert_eq!(names(folder.path()).len(), 1);
+        assert_eq!(names(folder.path()).len(), 0);
+    }
+
+    #[test]
+    fn neither_a_long_name_nor_what_another_process_left_is_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = folder.path().join("n".repeat(255));
+        fs::write(&long, "before").unwrap();
+        fs::write(
+            folder.path().join(format!(".spin.toml.{}", std::process::id())),
+            "left",
+        )
+        .unwrap();
+        fs::write(folder.path().join("spin.toml"), "before").unwrap();
+        for path in [long, folder.path().join("spin.toml")] {
+            replace(&path, "after").unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "after");
+        }
+        assert_eq!(names(folder.path()).len(), 3);
     }
 
     #[test]
@@ -121,7 +122,7 @@ mod tests {
         fs::write(&path, "before").unwrap();
         let before = File::open(&path).unwrap();
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let error = fill(full, "after", &before).unwrap_err();
+        let error = fill(&full, "after", &before).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert_eq!(fs::read_to_string(&path).unwrap(), "before");
     }

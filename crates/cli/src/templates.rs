@@ -4,7 +4,8 @@
 //! crates/cli/templates/NAME/… ─┐  {{project-name}}, {{crate-name}}, {{route}}, {{url}},
 //! Values ──────────────────────┴► {{allowed-outbound-hosts}}, {{database-url}} ─► rendered files, spin.toml among them
 //!                                                            policy_test ─► outport.test.toml
-//! rendered files ─► placement   a folder that is there as a whole or not at all
+//! rendered files ─► rendered    read, and held against the values
+//!                   placement   a folder that is there as a whole or not at all
 //!                   added       the same component in the manifest of an app that is there already
 //! ```
 //!
@@ -16,6 +17,7 @@ pub(crate) mod added;
 pub(crate) mod placement;
 mod policy_test;
 pub(crate) mod project_name;
+mod rendered;
 
 use std::path::{Path, PathBuf};
 
@@ -227,8 +229,23 @@ impl Template {
         self.entries.iter().map(|entry| (*entry).to_owned()).collect()
     }
 
-    /// The files of an app, each below its folder, in no particular order.
-    pub(crate) fn render(&self, values: &Values) -> Vec<Rendered> {
+    /// The files of an app, each below its folder, in no particular order. What is to be put in place is read first.
+    ///
+    /// # Errors
+    ///
+    /// The manifest among them is not what was asked for: a mistake of the program's.
+    pub(crate) fn files(&self, values: &Values) -> anyhow::Result<Vec<Rendered>> {
+        let files = self.render(values);
+        match rendered::check(&files, self.start, values) {
+            Ok(()) => Ok(files),
+            Err(error) => Err(error.context(format!(
+                "internal error: the template `{}` cannot be filled in so",
+                self.name
+            ))),
+        }
+    }
+
+    fn render(&self, values: &Values) -> Vec<Rendered> {
         let folder = FOLDERS
             .get_dir(self.name)
             .expect("INVARIANT: each template has a folder, which a test holds");

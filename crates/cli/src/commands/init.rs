@@ -6,9 +6,11 @@
 //! ```
 //!
 //! What would clash is told before anything is written: the component's id, its route, its folder. The manifest is written
-//! last, as a whole; until then nobody knows of the folder, and where it cannot be written the folder goes again.
+//! last, as a whole; until then nobody knows of the folder, and where it cannot be written the folder goes again. From when it
+//! is read to when it is written no other `init` does either: its directory is locked.
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
@@ -22,7 +24,7 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::replacement::replace;
 use crate::templates::project_name::ProjectName;
-use crate::templates::{self, Rendered, Start, TESTS_BEGIN, Template, added, placement};
+use crate::templates::{self, Rendered, Start, TESTS_BEGIN, Template, Values, added, placement};
 use crate::terminal::Terminal;
 
 /// Add a component to the app in this directory, or make an app in it.
@@ -98,11 +100,11 @@ impl Options {
         let template = asker.template(self.template, "outport init TEMPLATE")?;
         let name = match (&self.name, name_of_directory(folder)) {
             (None, Some(name)) => name,
-            (name, likely) => asker.name(name.as_ref(), likely, template)?,
+            (name, likely) => asker.name(name.as_ref(), likely, template, "outport init")?,
         };
         check_reserved(&name, template)?;
         let values = self.answers.values(template, name, templates::WHOLE_APP, asker)?;
-        let mut files = template.render(&values);
+        let mut files = template.files(&values)?;
         // A fresh clone has these, and nothing is lost without ours.
         let is_there = |file: &Rendered| fs::symlink_metadata(folder.join(&file.path)).is_ok();
         let (kept, _) = files.iter().partition::<Vec<_>, _>(|file| {
@@ -127,8 +129,10 @@ impl Options {
         terminal: Terminal,
     ) -> Result<&'static Template, Failure> {
         let mut files = Files::default();
-        let source = files.read(manifest, "manifest").map_err(Failure::unusable)?;
-        let app = read(&source, &files)?;
+        let app = read(
+            &files.read(manifest, "manifest").map_err(Failure::unusable)?,
+            &files,
+        )?;
         let template = asker.template(self.template, "outport init TEMPLATE NAME")?;
         let name = match &self.name {
             Some(name) => name.clone(),
@@ -136,50 +140,118 @@ impl Options {
         };
         check_reserved(&name, template)?;
         check_id(&name, &app)?;
-        let root = manifest.parent().unwrap_or(Path::new(""));
         let below = below(self.output.as_deref().unwrap_or(Path::new(name.as_str())))?;
-        let folder = root.join(&below);
-        placement::check_free(&folder)?;
-        let own = format!("/{name}/...");
-        let is_free = route_of(templates::WHOLE_APP, &app).is_none();
-        let route = if is_free { templates::WHOLE_APP } else { &own };
-        let values = self.answers.values(template, name.clone(), route, asker)?;
+        placement::check_free(&root_of(manifest).join(&below))?;
+        let route = free_route(&name, &app);
+        let mut values = self.answers.values(template, name, &route, asker)?;
         check_route(&values.route, template, &app)?;
 
-        let rendered = template.render(&values);
-        let text = added::component(
-            source.text(),
-            templates::manifest(&rendered),
-            (&name, template.start),
-            &below,
-        )
-        .map_err(|error| unchanged(&source, &error))?;
-        // The author may have written tables in a way that takes nothing more.
-        let changed = SourceFile::new(source.path(), text);
-        if let Err(wrong) = Manifest::parse(&changed).complete() {
-            let first = wrong.0.first().map(ToString::to_string).unwrap_or_default();
-            return Err(unchanged(&source, &first));
+        // While somebody answered, another `init` may have changed it: what was read until now was for the questions.
+        let _alone = lock(manifest)?;
+        let mut files = Files::default();
+        let source = files.read(manifest, "manifest").map_err(Failure::unusable)?;
+        let app = read(&source, &files)?;
+        check_id(&values.name, &app)?;
+        if template.start == Start::Http && self.answers.leave_the_route(asker) {
+            values.route = free_route(&values.name, &app);
         }
-        let tests = Tests::with(&mut files, &source, &app, templates::policy_tests(&rendered));
-        let own_files: Vec<Rendered> = rendered
-            .into_iter()
-            .filter(|file| !APPS_OWN.iter().any(|name| file.path == Path::new(name)))
-            .collect();
+        check_route(&values.route, template, &app)?;
+        let addition = Addition::new(template, &values, &below, &source)?;
+        let tests = Tests::with(&mut files, &source, &app, &addition.tests);
         asker.begin_to_write();
-        placement::write_folder(&folder, &own_files)?;
-        replace(source.path(), changed.text()).map_err(|error| {
-            placement::remove(&folder);
-            placement::unwritable(source.path(), &error)
-        })?;
+        let folder = root_of(manifest).join(&below);
+        addition.write(&folder)?;
         tests.write(terminal);
         terminal.say(&format!(
-            "Added `{name}`, {}, in `{}`. Next:",
+            "Added `{}`, {}, in `{}`. Next:",
+            values.name,
             template.summary,
             text::path(&folder)
         ));
         Ok(template)
     }
 }
+
+/// The folder of the app.
+fn root_of(manifest: &Path) -> &Path {
+    manifest.parent().unwrap_or(Path::new(""))
+}
+
+/// Waits until no other `init` changes the app, by whatever name it knows it.
+fn lock(manifest: &Path) -> Result<fs::File, Failure> {
+    let file = manifest
+        .canonicalize()
+        .map_err(|error| placement::unwritable(manifest, &error))?;
+    placement::lock(root_of(&file))
+}
+
+/// The whole app, or a part of its own.
+fn free_route(name: &ProjectName, app: &Manifest) -> String {
+    match route_of(templates::WHOLE_APP, app) {
+        None => templates::WHOLE_APP.to_owned(),
+        Some(_) => format!("/{name}/..."),
+    }
+}
+
+/// A component with the manifest that has it.
+struct Addition {
+    manifest: SourceFile,
+    /// The tests of the component alone.
+    tests: String,
+    /// The files in its folder.
+    own: Vec<Rendered>,
+}
+
+impl Addition {
+    fn new(template: &Template, values: &Values, below: &str, before: &SourceFile) -> Result<Self, Failure> {
+        let rendered = template.files(values)?;
+        let text = added::component(
+            before.text(),
+            templates::manifest(&rendered),
+            (&values.name, template.start),
+            below,
+        )
+        .map_err(|error| unchanged(before, &error))?;
+        // The author may have written tables in a way that takes nothing more.
+        let manifest = SourceFile::new(before.path(), text);
+        if let Err(wrong) = Manifest::parse(&manifest).complete() {
+            let first = wrong.0.first().map(ToString::to_string).unwrap_or_default();
+            return Err(unchanged(before, &first));
+        }
+        Ok(Self {
+            manifest,
+            tests: templates::policy_tests(&rendered).to_owned(),
+            own: rendered
+                .into_iter()
+                .filter(|file| !APPS_OWN.iter().any(|name| file.path == Path::new(name)))
+                .collect(),
+        })
+    }
+
+    /// Writes the folder, and the manifest last.
+    fn write(&self, folder: &Path) -> Result<(), Failure> {
+        let place = self.manifest.path();
+        placement::write_folder(folder, &self.own)?;
+        replace_text(place, self.manifest.text()).map_err(|error| {
+            placement::remove(folder);
+            placement::unwritable(place, &error)
+        })
+    }
+}
+
+/// Replaces the text of a file, which keeps its byte order mark: whoever read it left that out.
+fn replace_text(path: &Path, text: &str) -> io::Result<()> {
+    let mut begin = Vec::new();
+    fs::File::open(path)?
+        .take(BYTE_ORDER_MARK.len() as u64)
+        .read_to_end(&mut begin)?;
+    match begin == BYTE_ORDER_MARK.as_bytes() {
+        true => replace(path, &format!("{BYTE_ORDER_MARK}{text}")),
+        false => replace(path, text),
+    }
+}
+
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// What an app has once, whatever components it has.
 const APPS_OWN: [&str; 2] = [templates::MANIFEST, templates::POLICY_TESTS];
@@ -302,7 +374,7 @@ impl Tests {
     /// Writes it, or says why not: the component is there in any case.
     fn write(self, terminal: Terminal) {
         let why = match self {
-            Self::Changed(path, text) => replace(&path, &text).err().map(|error| error.to_string()),
+            Self::Changed(path, text) => replace_text(&path, &text).err().map(|error| error.to_string()),
             Self::New(path, text) => fs::File::create_new(&path)
                 .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
                 .err()

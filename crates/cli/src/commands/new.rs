@@ -69,7 +69,7 @@ pub(super) const STOPPED: i32 = 130;
 fn make(options: &Options, asker: &Asker) -> Result<(PathBuf, &'static Template), Failure> {
     let template = asker.template(options.template, "outport new TEMPLATE NAME")?;
     let named = options.output.as_deref().and_then(name_of_directory);
-    let name = asker.name(options.name.as_ref(), named, template)?;
+    let name = asker.name(options.name.as_ref(), named, template, "outport new")?;
     let folder = options
         .output
         .clone()
@@ -78,7 +78,7 @@ fn make(options: &Options, asker: &Asker) -> Result<(PathBuf, &'static Template)
     let values = options
         .answers
         .values(template, name, templates::WHOLE_APP, asker)?;
-    let files = template.render(&values);
+    let files = template.files(&values)?;
     asker.begin_to_write();
     placement::write_folder(&folder, &files)?;
     Ok((folder, template))
@@ -96,8 +96,8 @@ fn say_what_comes_next(terminal: Terminal, template: &Template, folder: &Path) {
         template.summary,
         text::path(folder)
     ));
-    if folder != Path::new(".") {
-        terminal.say(&format!("  cd {}", in_a_shell(folder)));
+    if let Some(folder) = in_a_shell(folder).filter(|_| folder != Path::new(".")) {
+        terminal.say(&format!("  cd {folder}"));
     }
     say_how_to_run(terminal, template);
 }
@@ -110,17 +110,22 @@ pub(super) fn say_how_to_run(terminal: Terminal, template: &Template) {
     }
 }
 
-/// The path as a shell reads it.
-fn in_a_shell(path: &Path) -> String {
-    let shown = text::path(path).to_string();
-    let is_plain = shown
+/// The path as a shell reads it. None, if it is not shown as it is typed: it has a control character, or is not UTF-8.
+fn in_a_shell(path: &Path) -> Option<String> {
+    let typed = path.to_str()?;
+    if text::path(path).to_string() != typed {
+        return None;
+    }
+    let is_plain = typed
         .chars()
         .all(|c| c.is_alphanumeric() || "/-_.+,:@%".contains(c));
-    match is_plain && !shown.starts_with('-') {
-        true => shown,
-        false if shown.starts_with('-') => format!("-- '{}'", shown.replace('\'', r"'\''")),
-        false => format!("'{}'", shown.replace('\'', r"'\''")),
-    }
+    let quoted = match is_plain && !typed.is_empty() {
+        true => typed.to_owned(),
+        false => format!("'{}'", typed.replace('\'', r"'\''")),
+    };
+    // Otherwise `cd` takes it for an option, and `-` for where it was before.
+    let is_option = typed.starts_with('-');
+    Some(if is_option { format!("./{quoted}") } else { quoted })
 }
 
 /// The error of something that has to be given where nobody can be asked.
@@ -129,4 +134,32 @@ pub(super) fn missing(what: &str, usage: &str) -> Failure {
         "{what} is missing, and there is no terminal to ask for it"
     ));
     Failure::unusable(error.helped_by(format!("write it: `{usage}`")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn a_path_is_shown_for_a_shell_where_it_can_be_typed() {
+        for (path, shown) in [
+            ("shop", Some("shop")),
+            ("a b", Some("'a b'")),
+            ("it's", Some(r"'it'\''s'")),
+            ("-a", Some("./-a")),
+            ("-", Some("./-")),
+            ("- a", Some("./'- a'")),
+            ("~", Some("'~'")),
+            ("ü", Some("ü")),
+            ("a\nb", None),
+            ("a\u{1b}[31mb", None),
+            ("a\u{202e}b", None),
+        ] {
+            assert_eq!(in_a_shell(Path::new(path)).as_deref(), shown, "{path:?}");
+        }
+        assert_eq!(in_a_shell(Path::new(OsStr::from_bytes(b"a\xff"))), None);
+    }
 }

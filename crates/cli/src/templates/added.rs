@@ -3,6 +3,8 @@
 //! Both are changed as syntax, so comments, order and layout of what is there stay. What comes of it has to be read by whoever
 //! changes a manifest with it: an author may have written its tables in a way that nothing can be added to.
 
+use std::collections::{HashMap, VecDeque};
+
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, TomlError, Value};
 
 use crate::templates::Start;
@@ -65,7 +67,8 @@ pub(crate) fn tests(file: &str, only: Option<&str>, added: &str) -> Result<Strin
 }
 
 impl Start {
-    fn key(self) -> &'static str {
+    /// The key of its triggers in a manifest.
+    pub(super) fn key(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Command => "command",
@@ -157,13 +160,59 @@ fn name_first(test: &mut Table, component: &str) {
     test.sort_values_by(|one, _, other, _| (one.get() != "component").cmp(&(other.get() != "component")));
 }
 
-/// The text with the line ends of the file that it takes the place of.
+/// The text with the line ends of the file that it takes the place of: a line that was there keeps its own, and a new one has
+/// that of the line before it.
 fn with_its_line_ends(before: &str, text: String) -> String {
-    if before.contains("\r\n") {
-        text.replace("\r\n", "\n").replace('\n', "\r\n")
-    } else {
-        text
+    if !before.contains("\r\n") {
+        return text;
     }
+    let (mut old, mut end) = (before.split_inclusive('\n').map(split_end).peekable(), None);
+    let first = before
+        .split_inclusive('\n')
+        .next()
+        .map_or("\n", |line| split_end(line).1);
+    let mut new: VecDeque<&str> = text.split_inclusive('\n').map(|line| split_end(line).0).collect();
+    // How often a line is still to come: one that does not was changed, and not put behind another one.
+    let mut coming: HashMap<&str, usize> = HashMap::new();
+    for line in &new {
+        *coming.entry(line).or_default() += 1;
+    }
+    let mut written = String::with_capacity(text.len() + new.len());
+    while let Some(line) = new.pop_front() {
+        let is_old = old
+            .peek()
+            .is_some_and(|(old, _)| *old == line || !coming.contains_key(old));
+        if is_old {
+            end = old
+                .next()
+                .map(|(_, end)| end)
+                .filter(|end| !end.is_empty())
+                .or(end);
+        }
+        if let Some(count) = coming.get_mut(line) {
+            *count -= 1;
+            if *count == 0 {
+                coming.remove(line);
+            }
+        }
+        written.push_str(line);
+        let has_end = !new.is_empty() || text.ends_with('\n');
+        written.push_str(
+            end.filter(|_| has_end)
+                .unwrap_or(if has_end { first } else { "" }),
+        );
+    }
+    written
+}
+
+/// A line and what ends it.
+fn split_end(line: &str) -> (&str, &str) {
+    let bare = line.strip_suffix('\n').unwrap_or(line);
+    let bare = bare
+        .strip_suffix('\r')
+        .filter(|_| bare.len() < line.len())
+        .unwrap_or(bare);
+    line.split_at(bare.len())
 }
 
 #[cfg(test)]
@@ -232,6 +281,37 @@ mod tests {
             let error = component(manifest, RENDERED, (&name, Start::Http), "new").unwrap_err();
             assert!(error.to_string().contains(key), "{manifest}: {error}");
         }
+    }
+
+    #[test]
+    fn each_line_keeps_its_end_and_a_new_one_has_that_of_the_one_before() {
+        let before = "# one\r\nspin_manifest_version = 2\n\n[application]\r\nname = 'a'\n[[trigger.http]]\nroute = '/'\n\
+            component = 'web'\r\n\r\n[component.web]\nsource = 'w'\n";
+        let text = added(before);
+        let mut rest = &*text;
+        for line in before.split_inclusive('\n') {
+            let (_, behind) = rest
+                .split_once(line)
+                .unwrap_or_else(|| panic!("{line:?}: {text:?}"));
+            rest = behind;
+        }
+        assert!(
+            text.contains("'web'\r\n\r\n[[trigger.http]]\r\nroute = \"/new/...\"\r\n"),
+            "{text:?}"
+        );
+        assert!(
+            text.ends_with("\n\n[component.new.build]\ncommand = \"make\"\nworkdir = \"parts/new\"\n"),
+            "{text:?}"
+        );
+
+        // A line that was changed keeps its end as well.
+        let inline =
+            "trigger.http = [{ route = '/', component = 'web' }]\n# two\r\ncomponent.web.source = 'w'\n";
+        let text = added(inline);
+        assert!(
+            text.contains("}]\n# two\r\ncomponent.web.source = 'w'\n"),
+            "{text:?}"
+        );
     }
 
     #[test]

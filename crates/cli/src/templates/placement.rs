@@ -2,7 +2,8 @@
 //!
 //! All is written into a folder of another name beside its place, or in it where the place is there, and gets its name
 //! afterwards. What fails on the way, such as a full disk, leaves nothing behind; who ends the process by force may leave that
-//! folder, `.outport-new-PID`.
+//! folder, `.outport-new-` with six characters of chance, which is in nobody's way. Of two processes that write into the same
+//! directory the second waits for the first, and finds what that one made.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 use outport_check::Diagnostic;
 use outport_policy::text;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use tempfile::Builder;
 
 use crate::failure::Failure;
 use crate::templates::Rendered;
@@ -76,13 +79,19 @@ pub(crate) fn write_folder(folder: &Path, files: &[Rendered]) -> Result<(), Fail
             }
             written
         }
-        Vacancy::Empty => move_in(folder, files),
+        Vacancy::Empty => {
+            let _alone = lock(folder)?;
+            // Another one may have been there first.
+            vacancy(folder)?;
+            move_in(folder, files)
+        }
     };
     written.map_err(|error| unwritable(folder, &error))
 }
 
 /// Writes into a directory that has files, beside these; what is there already fails, and nothing is written then.
 pub(crate) fn write_into(folder: &Path, files: &[Rendered]) -> Result<(), Failure> {
+    let _alone = lock(folder)?;
     let taken: Vec<String> = top_level(files)
         .into_iter()
         .filter(|name| fs::symlink_metadata(folder.join(name)).is_ok())
@@ -100,6 +109,37 @@ pub(crate) fn write_into(folder: &Path, files: &[Rendered]) -> Result<(), Failur
     Err(Failure::unusable(error.helped_by(
         "move that away, or make the app elsewhere with `outport new`",
     )))
+}
+
+/// Waits until no other process of ours changes what is in the directory. It is so until the answer is dropped.
+pub(crate) fn lock(folder: &Path) -> Result<File, Failure> {
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let locked = File::open(folder).and_then(|file| match file.lock() {
+        Err(error) if !has_locks(&error) => Ok(file),
+        result => result.map(|()| file),
+    });
+    locked.map_err(|error| {
+        let shown = text::path(folder);
+        Failure::unusable(Diagnostic::error(format!("cannot lock `{shown}`: {error}")))
+    })
+}
+
+/// False if the error says that the file system locks no directory, as some of those in a network.
+fn has_locks(error: &io::Error) -> bool {
+    let without = [
+        Errno::OPNOTSUPP,
+        Errno::NOSYS,
+        Errno::NOLCK,
+        Errno::BADF,
+        Errno::INVAL,
+    ];
+    !without
+        .iter()
+        .any(|errno| Errno::from_io_error(error) == Some(*errno))
 }
 
 fn move_in(folder: &Path, files: &[Rendered]) -> io::Result<()> {
@@ -132,15 +172,15 @@ fn top_level(files: &[Rendered]) -> Vec<PathBuf> {
 
 /// A folder of ours in `parent`, with the files.
 fn fill_beside(parent: &Path, files: &[Rendered]) -> io::Result<PathBuf> {
-    let new = parent.join(format!(".outport-new-{}", std::process::id()));
-    fs::create_dir(&new)?;
-    match fill(&new, files) {
-        Ok(()) => Ok(new),
-        Err(error) => {
-            remove(&new);
-            Err(error)
-        }
-    }
+    // Open to all whom the umask of the process lets in, as any new folder: it stays.
+    let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    let new = Builder::new()
+        .prefix(".outport-new-")
+        .permissions(all)
+        .tempdir_in(parent)?;
+    // What fails removes it.
+    fill(new.path(), files)?;
+    Ok(new.keep())
 }
 
 fn fill(folder: &Path, files: &[Rendered]) -> io::Result<()> {
@@ -158,9 +198,10 @@ fn fill(folder: &Path, files: &[Rendered]) -> io::Result<()> {
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // Some file systems have no such thing.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if fs::symlink_metadata(to).is_err() => {
-            fs::rename(from, to)
-        }
+        Err(Errno::INVAL | Errno::NOSYS) => match fs::symlink_metadata(to) {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(_) => fs::rename(from, to),
+        },
         result => Ok(result?),
     }
 }
@@ -204,6 +245,13 @@ pub(crate) fn unwritable(place: &Path, error: &io::Error) -> Failure {
     let shown = text::path(place);
     let message = format!("cannot write `{shown}`: {error}");
     match error.kind() {
+        // It was not there when it was looked for.
+        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => {
+            let error = Diagnostic::error(format!(
+                "`{shown}` already exists, or what is to be in it: somebody else made it meanwhile"
+            ));
+            Failure::unusable(error.helped_by("nothing was written; `--output DIR` names another place"))
+        }
         // The machine's fault, and not of what was typed.
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             Failure::Broken(anyhow::anyhow!(message))
@@ -272,6 +320,63 @@ mod tests {
         fs::remove_dir(root.join("full/b")).unwrap();
         write_into(&root.join("full"), &files()).unwrap();
         assert_eq!(names(&root.join("full")), ["a", "b", "other"]);
+    }
+
+    /// The words of the failure.
+    fn told(result: Result<(), Failure>) -> String {
+        match result {
+            Err(Failure::Unusable { diagnostics, .. }) => diagnostics[0].message.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_somebody_left_is_in_nobodys_way() {
+        let root = tempfile::tempdir().unwrap();
+        let own = format!(".outport-new-{}", std::process::id());
+        fs::create_dir(root.path().join(&own)).unwrap();
+        write_folder(&root.path().join("new"), &files()).unwrap();
+        assert_eq!(names(root.path()), [&*own, "new"]);
+        let mode = |name: &str| fs::metadata(root.path().join(name)).unwrap().permissions();
+        assert_eq!(mode("new"), mode(&own));
+    }
+
+    #[test]
+    fn of_many_at_once_one_writes_and_the_others_say_that_it_is_there() {
+        for place in ["absent", "empty", "full"] {
+            let root = tempfile::tempdir().unwrap();
+            let folder = root.path().join(place);
+            if place != "absent" {
+                fs::create_dir(&folder).unwrap();
+            }
+            let start = std::sync::Barrier::new(8);
+            let write = || {
+                start.wait();
+                match place {
+                    "full" => write_into(&folder, &files()),
+                    _ => write_folder(&folder, &files()),
+                }
+            };
+            let results: Vec<_> = std::thread::scope(|scope| {
+                let all: Vec<_> = (0..8).map(|_| scope.spawn(write)).collect();
+                all.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            let (made, not): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+            assert_eq!(made.len(), 1, "{place}");
+            for one in not {
+                let told = told(one);
+                assert!(told.contains("already"), "{place}: {told}");
+            }
+            assert_eq!(names(&folder), ["a", "b"], "{place}");
+            assert_eq!(names(root.path()), [place]);
+        }
+    }
+
+    #[test]
+    fn what_came_meanwhile_is_told_in_words() {
+        let error = io::Error::from(Errno::EXIST);
+        let told = told(Err(unwritable(Path::new("app"), &error)));
+        assert!(told.starts_with("`app` already exists"), "{told}");
     }
 
     #[test]

@@ -106,18 +106,19 @@ impl Asker {
         }
     }
 
-    /// The name that is given, or chosen; `likely` is offered.
+    /// The name that is given, or chosen; `likely` is offered. `command` is what somebody typed: `outport new`.
     pub(crate) fn name(
         &self,
         given: Option<&ProjectName>,
         likely: Option<ProjectName>,
         template: &Template,
+        command: &str,
     ) -> Result<ProjectName, Failure> {
         let name = match given {
             Some(name) => name.clone(),
             None if self.is_there => return questions::name(likely, template),
             None => {
-                let usage = format!("outport new {} NAME", template.name);
+                let usage = format!("{command} {} NAME", template.name);
                 return Err(missing("a name", &usage));
             }
         };
@@ -125,7 +126,8 @@ impl Asker {
         Ok(name)
     }
 
-    fn asks(&self) -> bool {
+    /// True if what has a default is asked for.
+    pub(crate) fn asks(&self) -> bool {
         self.is_there && !self.accepts_defaults
     }
 }
@@ -150,6 +152,11 @@ pub(crate) fn check_reserved(name: &ProjectName, template: &Template) -> Result<
 }
 
 impl Answers {
+    /// True if a route is neither given nor asked for.
+    pub(crate) fn leave_the_route(&self, asker: &Asker) -> bool {
+        self.route.is_none() && !asker.asks()
+    }
+
     /// All that a template is filled in by. `route` is that of a component that is given none.
     pub(crate) fn values(
         &self,

@@ -1,7 +1,17 @@
-//! Questions on the terminal, on standard error. Whoever answers Ctrl-C or Esc wants nothing of it.
+//! Questions on the terminal, on standard error. Whoever answers Ctrl-C, Ctrl-D or, in the menu, Esc wants nothing of it.
+//!
+//! ```text
+//! rows for all templates ─► a menu, which the arrows move in ─┐
+//! fewer, or `TERM=dumb` ─► a numbered list ─► a number or name ┴► Template
+//! the rest               ─► a line, which is asked again until it is valid
+//! ```
+//!
+//! The terminal may have any size, and another one at any moment: what is drawn reckons with none. Each key is read alone,
+//! so that the terminal is as it was between any two of them.
 
-use dialoguer::console::Term;
-use dialoguer::{Input, Select};
+use std::{env, io};
+
+use console::{Key, Term, measure_text_width};
 
 use super::answers::check_reserved;
 use crate::failure::Failure;
@@ -14,12 +24,77 @@ use crate::templates::{ALL, Template, lines};
 pub(super) struct Stopped;
 
 pub(super) fn template() -> Result<&'static Template, Failure> {
+    let terminal = Term::stderr();
     let lines: Vec<String> = lines().collect();
-    let menu = Select::new().with_prompt("Template").items(&lines).default(0);
-    let chosen = answered(menu.interact_opt())?;
-    chosen
-        .and_then(|index| ALL.get(index))
-        .ok_or_else(|| Failure::Broken(Stopped.into()))
+    let index = match has_room(&terminal, &lines) {
+        true => answered(menu(&terminal, &lines)),
+        false => answered(list(&terminal, &lines)),
+    }?;
+    ALL.get(index).ok_or_else(|| Failure::Broken(Stopped.into()))
+}
+
+/// True if all lines are seen at once below the prompt, each in one row, and can be drawn over. Of a terminal that does not
+/// tell its size it is believed.
+fn has_room(terminal: &Term, lines: &[String]) -> bool {
+    let draws = env::var_os("TERM").is_some_and(|name| name != "dumb");
+    let widest = lines.iter().map(|line| measure_text_width(line)).max();
+    let width = widest.unwrap_or_default() + MARK.len();
+    let holds =
+        |(rows, columns): (u16, u16)| usize::from(rows) >= lines.len() + 2 && usize::from(columns) > width;
+    draws && terminal.size_checked().is_none_or(holds)
+}
+
+/// What stands before the line that Enter chooses.
+const MARK: &str = "> ";
+
+fn menu(terminal: &Term, lines: &[String]) -> io::Result<usize> {
+    let mut chosen = 0;
+    terminal.write_line("Template:")?;
+    terminal.hide_cursor()?;
+    loop {
+        for (index, line) in lines.iter().enumerate() {
+            let mark = if index == chosen { MARK } else { "  " };
+            terminal.write_line(&format!("{mark}{line}"))?;
+        }
+        match terminal.read_key()? {
+            Key::ArrowDown | Key::Tab | Key::Char('j') => chosen = (chosen + 1) % lines.len(),
+            Key::ArrowUp | Key::BackTab | Key::Char('k') => chosen = (chosen + lines.len() - 1) % lines.len(),
+            Key::Home => chosen = 0,
+            Key::End => chosen = lines.len() - 1,
+            Key::Enter | Key::Char(' ') => break,
+            Key::Escape | Key::Char('q' | END_OF_INPUT) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => {}
+        }
+        terminal.clear_last_lines(lines.len())?;
+    }
+    terminal.clear_last_lines(lines.len() + 1)?;
+    terminal.show_cursor()?;
+    terminal.write_line(&format!("Template: {}", lines[chosen]))?;
+    Ok(chosen)
+}
+
+fn list(terminal: &Term, lines: &[String]) -> io::Result<usize> {
+    for (index, line) in lines.iter().enumerate() {
+        terminal.write_line(&format!("{}. {line}", index + 1))?;
+    }
+    let text = line(terminal, "Template (number or name)", None, |text| {
+        number_of(text)
+            .map(drop)
+            .ok_or_else(|| format!("it is no number up to {}, and no template's name", ALL.len()))
+    })?;
+    // It was read a moment ago.
+    number_of(&text).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
+/// The index of the template whose number, from 1, or name it is.
+fn number_of(text: &str) -> Option<usize> {
+    let by_number = text
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| number.checked_sub(1));
+    by_number
+        .filter(|index| *index < ALL.len())
+        .or_else(|| ALL.iter().position(|one| one.name == text))
 }
 
 pub(super) fn name(likely: Option<ProjectName>, template: &Template) -> Result<ProjectName, Failure> {
@@ -48,16 +123,71 @@ fn ask(
     default: Option<&str>,
     check: impl Fn(&str) -> Result<(), String>,
 ) -> Result<String, Failure> {
-    let mut input = Input::<String>::new()
-        .with_prompt(prompt)
-        .validate_with(|text: &String| check(text.trim()));
-    if let Some(default) = default {
-        input = input.default(default.to_owned()).allow_empty(default.is_empty());
-        // An empty one would be shown as brackets around nothing.
-        input = input.show_default(!default.is_empty());
-    }
-    answered(input.interact_text()).map(|text| text.trim().to_owned())
+    answered(line(&Term::stderr(), prompt, default, check))
 }
+
+/// A line without spaces around it that holds; an empty one is the default.
+fn line(
+    terminal: &Term,
+    prompt: &str,
+    default: Option<&str>,
+    check: impl Fn(&str) -> Result<(), String>,
+) -> io::Result<String> {
+    let offered = match default {
+        // Brackets around nothing would say nothing.
+        Some(default) if !default.is_empty() => format!("{prompt} [{default}]: "),
+        _ => format!("{prompt}: "),
+    };
+    loop {
+        terminal.write_str(&offered)?;
+        let typed = typed(terminal)?;
+        let text = match (typed.trim(), default) {
+            ("", Some(default)) => default,
+            (typed, _) => typed,
+        };
+        match check(text) {
+            Ok(()) => return Ok(text.to_owned()),
+            Err(error) => terminal.write_line(&format!("error: {error}"))?,
+        }
+    }
+}
+
+/// What is typed before Enter.
+fn typed(terminal: &Term) -> io::Result<String> {
+    let mut text = String::new();
+    loop {
+        match terminal.read_key()? {
+            Key::Enter => {
+                terminal.write_line("")?;
+                return Ok(text);
+            }
+            Key::Char(END_OF_INPUT) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Key::Char(ERASE_LINE) => {
+                terminal.clear_chars(measure_text_width(&text))?;
+                text.clear();
+            }
+            Key::Backspace => {
+                if let Some(last) = text.pop() {
+                    terminal.clear_chars(measure_text_width(last.encode_utf8(&mut [0; 4])))?;
+                }
+            }
+            Key::Char(typed) if !typed.is_control() && text.len() < LONGEST => {
+                text.push(typed);
+                terminal.write_str(typed.encode_utf8(&mut [0; 4]))?;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Ctrl-D.
+const END_OF_INPUT: char = '\x04';
+
+/// Ctrl-U.
+const ERASE_LINE: char = '\x15';
+
+/// Bytes that a terminal takes as one line.
+const LONGEST: usize = 4096;
 
 /// A menu hides the cursor.
 pub(super) fn leave_the_terminal() {
@@ -68,14 +198,27 @@ pub(super) fn leave_the_terminal() {
 }
 
 /// The answer. Without one the terminal is left as it was.
-fn answered<T>(answer: dialoguer::Result<T>) -> Result<T, Failure> {
-    answer.map_err(|dialoguer::Error::IO(error)| {
+fn answered<T>(answer: io::Result<T>) -> Result<T, Failure> {
+    answer.map_err(|error| {
         leave_the_terminal();
         match error.kind() {
-            std::io::ErrorKind::Interrupted | std::io::ErrorKind::UnexpectedEof => {
-                Failure::Broken(Stopped.into())
-            }
+            io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => Failure::Broken(Stopped.into()),
             _ => Failure::Broken(anyhow::Error::new(error).context("the terminal cannot be read")),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_chosen_by_its_number_or_its_name() {
+        for (text, index) in [("1", Some(0)), ("9", Some(8)), ("http-js", Some(1))] {
+            assert_eq!(number_of(text), index, "{text}");
+        }
+        for text in ["", "0", "10", "-1", "http", "99999999999999999999"] {
+            assert_eq!(number_of(text), None, "{text}");
+        }
+    }
 }
