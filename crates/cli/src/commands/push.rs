@@ -96,7 +96,7 @@ impl Options {
                 };
                 let error = Diagnostic::error(what);
                 let error = error
-                    .helped_by("build the app first, for example with `spin build`, or correct the path");
+                    .helped_by("build the app first, for example with `outport build`, or correct the path");
                 wrong.push(error.at(manifest.source.location(span)));
             }
             path

@@ -63,8 +63,13 @@ impl Place {
 
     /// What matches a pattern, relative to a directory.
     pub(super) fn pattern(directory: &Path, pattern: &str) -> Result<Self, globset::Error> {
-        let directory = absolute(directory);
-        let steps: Vec<&str> = pattern.split('/').filter(|step| !step.is_empty()).collect();
+        let directory = if pattern.starts_with('/') {
+            PathBuf::from("/")
+        } else {
+            absolute(directory)
+        };
+        let steps = pattern.split('/');
+        let steps: Vec<&str> = steps.filter(|step| !matches!(*step, "" | ".")).collect();
         let literal = steps
             .iter()
             .take_while(|step| !step.contains(['*', '?', '[', '{', '\\']))
@@ -74,7 +79,8 @@ impl Place {
         if rest.is_empty() {
             return Ok(Self::whole(&base));
         }
-        let whole = format!("{}/{}", globset::escape(&base.to_string_lossy()), rest.join("/"));
+        let begin = globset::escape(&base.to_string_lossy());
+        let whole = format!("{}/{}", begin.trim_end_matches('/'), rest.join("/"));
         let glob = GlobBuilder::new(&whole).literal_separator(true).build()?;
         // What is between braces may have separators, too.
         let is_bounded = !rest.iter().any(|step| step.contains("**") || step.contains('{'));
@@ -177,6 +183,12 @@ impl Places {
             .as_ref()
             .map_or("", |workdir| workdir.value.as_str());
         for pattern in &build.watch {
+            if pattern.value.trim().is_empty() {
+                self.remarks.push(format!(
+                    "`build.watch` of {id} has an empty pattern, which means no file: `.` is all of the directory"
+                ));
+                continue;
+            }
             match Place::pattern(&folder.join(workdir), &pattern.value) {
                 Ok(place) => self.all.push((Owner::Build(id.clone()), place)),
                 Err(error) => self.remarks.push(format!(
@@ -214,8 +226,14 @@ const LEFT_OUT: [&str; 12] = [
     "target",
 ];
 
-/// The path from the root, without `.` and `..`.
+/// The path from the root, without `.` and `..`. An empty one, such as that of the directory of `spin.toml`, is this
+/// directory.
 pub(super) fn absolute(path: &Path) -> PathBuf {
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
     plain(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
 }
 
@@ -269,6 +287,12 @@ mod tests {
                 "lib/b.rs",
             ),
             ("src//a?.rs", "/app/web/src", Some(0), "src/ab.rs", "src/a.rs"),
+            (".", "/app/web", None, "a/b.ts", "../api/b.ts"),
+            ("./*.py", "/app/web", Some(0), "a.py", "a/b.py"),
+            ("**/./*.py", "/app/web", None, "a/b.py", "a/b.pyc"),
+            ("/lib/shared/*.py", "/lib/shared", Some(0), "/lib/shared/a.py", "a.py"),
+            ("/lib/shared", "/lib/shared", None, "/lib/shared/a/b", "lib/shared/a"),
+            ("/*.py", "/", Some(0), "/a.py", "a.py"),
         ];
         for (pattern, base, depth, matched, other) in rows {
             let place = Place::pattern(Path::new("/app/web"), pattern).unwrap();
@@ -281,6 +305,20 @@ mod tests {
         assert!(Place::pattern(Path::new("/app"), "src/[a").is_err());
         let odd = Place::pattern(Path::new("/a[b]{c}"), "*.rs").unwrap();
         assert!(odd.matches(Path::new("/a[b]{c}/x.rs")));
+    }
+
+    #[test]
+    fn a_pattern_of_this_directory_is_looked_for_in_it() {
+        let here = std::env::current_dir().unwrap();
+        for directory in ["", ".", "./"] {
+            for (pattern, file) in [("*.py", "a.py"), ("**/*.py", "a/b.py"), ("**", "c"), ("src", "src/d")] {
+                let place = Place::pattern(Path::new(directory), pattern).unwrap();
+                assert!(place.base.starts_with(&here), "{directory:?}, {pattern}: {place:?}");
+                assert!(place.matches(&here.join(file)), "{directory:?}, {pattern}: {place:?}");
+            }
+        }
+        assert_eq!(absolute(Path::new("build/out.wasm")), here.join("build/out.wasm"));
+        assert_eq!(absolute(&Path::new("").join("")), here);
     }
 
     #[test]
