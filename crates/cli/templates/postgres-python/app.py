@@ -20,7 +20,8 @@ def connect() -> pg8000.native.Connection:
         host=url.hostname or "localhost",
         port=url.port or 5432,
         database=unquote(url.path.lstrip("/")) or None,
-        password=unquote(url.password) if url.password else None,
+        # Without one pg8000 fails at its own code where the server asks for it.
+        password=unquote(url.password or ""),
         ssl_context=False,
     )
 
