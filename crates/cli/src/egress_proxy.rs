@@ -439,10 +439,13 @@ mod tests {
             unused.starts_with("error:"),
             "the file is read all the same: {unused}"
         );
-        let inline = shown(&read("http://user:geheim@a.example:1", None, &[]));
+        let inline = read("http://user:geheim@a.example:1", None, &[]);
+        let help = inline.wrong[0].help.as_deref().unwrap_or_default();
         assert!(
-            inline.contains("--egress-proxy-credentials") && !inline.contains("geheim"),
-            "{inline}"
+            help.contains("--egress-proxy-credentials")
+                && !format!("{help}{}", shown(&inline)).contains("geheim"),
+            "{help}: {}",
+            shown(&inline)
         );
         for forgotten in [
             "u:geheim",
