@@ -132,6 +132,12 @@ impl Asker {
     }
 }
 
+impl Drop for Asker {
+    fn drop(&mut self) {
+        questions::leave_the_terminal();
+    }
+}
+
 /// Held from the first byte that is written to the end of the process.
 static WRITING: Mutex<()> = Mutex::new(());
 

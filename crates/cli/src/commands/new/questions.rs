@@ -6,12 +6,15 @@
 //! the rest               ─► a line, which is asked again until it is valid
 //! ```
 //!
-//! The terminal may have any size, and another one at any moment: what is drawn reckons with none. Each key is read alone,
-//! so that the terminal is as it was between any two of them.
+//! The terminal may have any size, and another one at any moment: what is drawn reckons with none. From the first question to
+//! the end it hands over each key alone and shows none itself, also what is typed before it is asked for: a terminal that goes
+//! to and fro between lines and keys loses some.
 
+use std::sync::{Mutex, PoisonError};
 use std::{env, io};
 
 use console::{Key, Term, measure_text_width};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
 use super::answers::check_reserved;
 use crate::failure::Failure;
@@ -26,22 +29,35 @@ pub(super) struct Stopped;
 pub(super) fn template() -> Result<&'static Template, Failure> {
     let terminal = Term::stderr();
     let lines: Vec<String> = lines().collect();
-    let index = match has_room(&terminal, &lines) {
-        true => answered(menu(&terminal, &lines)),
-        false => answered(list(&terminal, &lines)),
-    }?;
+    let index = answered(|| match has_room(&terminal, &lines) {
+        true => menu(&terminal, &lines),
+        false => list(&terminal, &lines),
+    })?;
     ALL.get(index).ok_or_else(|| Failure::Broken(Stopped.into()))
 }
 
-/// True if all lines are seen at once below the prompt, each in one row, and can be drawn over. Of a terminal that does not
-/// tell its size it is believed.
+/// True if all lines are seen at once below the prompt, and can be drawn over. Of a terminal that does not tell its size it
+/// is believed.
 fn has_room(terminal: &Term, lines: &[String]) -> bool {
     let draws = env::var_os("TERM").is_some_and(|name| name != "dumb");
-    let widest = lines.iter().map(|line| measure_text_width(line)).max();
-    let width = widest.unwrap_or_default() + MARK.len();
-    let holds =
-        |(rows, columns): (u16, u16)| usize::from(rows) >= lines.len() + 2 && usize::from(columns) > width;
+    let holds = |(rows, columns)| usize::from(rows) >= lines.len() + 2 && columns >= FEWEST_COLUMNS;
     draws && terminal.size_checked().is_none_or(holds)
+}
+
+/// Columns that tell the templates from each other.
+const FEWEST_COLUMNS: u16 = 40;
+
+/// The beginning of a line, so much as stands in one row: a line that went on in the next one could not be drawn over.
+fn in_one_row(terminal: &Term, line: &str) -> String {
+    let columns = terminal
+        .size_checked()
+        .map_or(usize::MAX, |(_, columns)| usize::from(columns));
+    // The last column is left free, since some terminals go on behind it.
+    if measure_text_width(line) < columns {
+        return line.to_owned();
+    }
+    let room = columns.saturating_sub(2);
+    line.chars().take(room).chain(['…']).collect()
 }
 
 /// What stands before the line that Enter chooses.
@@ -54,7 +70,7 @@ fn menu(terminal: &Term, lines: &[String]) -> io::Result<usize> {
     loop {
         for (index, line) in lines.iter().enumerate() {
             let mark = if index == chosen { MARK } else { "  " };
-            terminal.write_line(&format!("{mark}{line}"))?;
+            terminal.write_line(&in_one_row(terminal, &format!("{mark}{line}")))?;
         }
         match terminal.read_key()? {
             Key::ArrowDown | Key::Tab | Key::Char('j') => chosen = (chosen + 1) % lines.len(),
@@ -123,7 +139,7 @@ fn ask(
     default: Option<&str>,
     check: impl Fn(&str) -> Result<(), String>,
 ) -> Result<String, Failure> {
-    answered(line(&Term::stderr(), prompt, default, check))
+    answered(|| line(&Term::stderr(), prompt, default, check))
 }
 
 /// A line without spaces around it that holds; an empty one is the default.
@@ -189,23 +205,42 @@ const ERASE_LINE: char = '\x15';
 /// Bytes that a terminal takes as one line.
 const LONGEST: usize = 4096;
 
-/// A menu hides the cursor.
+/// How the terminal was before the first question.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// From now on keys come one by one. Ctrl-C is a signal as before.
+fn take_the_keys() -> io::Result<()> {
+    let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+    if before.is_none() {
+        let was = tcgetattr(io::stdin())?;
+        let mut keys = was.clone();
+        keys.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
+        keys.special_codes[SpecialCodeIndex::VMIN] = 1;
+        keys.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(io::stdin(), OptionalActions::Drain, &keys)?;
+        *before = Some(was);
+    }
+    Ok(())
+}
+
+/// Leaves the terminal as it was before the first question. A menu hides the cursor.
 pub(super) fn leave_the_terminal() {
-    let terminal = Term::stderr();
-    if terminal.is_term() {
-        let _ = terminal.show_cursor();
+    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    // Where nothing was asked nothing was changed, and a terminal that is gone needs nothing.
+    if let Some(before) = before {
+        let _ = Term::stderr().show_cursor();
+        let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &before);
     }
 }
 
-/// The answer. Without one the terminal is left as it was.
-fn answered<T>(answer: io::Result<T>) -> Result<T, Failure> {
-    answer.map_err(|error| {
-        leave_the_terminal();
-        match error.kind() {
+/// The answer to a question.
+fn answered<T>(ask: impl FnOnce() -> io::Result<T>) -> Result<T, Failure> {
+    take_the_keys()
+        .and_then(|()| ask())
+        .map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => Failure::Broken(Stopped.into()),
             _ => Failure::Broken(anyhow::Error::new(error).context("the terminal cannot be read")),
-        }
-    })
+        })
 }
 
 #[cfg(test)]
