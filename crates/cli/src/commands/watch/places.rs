@@ -290,8 +290,20 @@ mod tests {
             (".", "/app/web", None, "a/b.ts", "../api/b.ts"),
             ("./*.py", "/app/web", Some(0), "a.py", "a/b.py"),
             ("**/./*.py", "/app/web", None, "a/b.py", "a/b.pyc"),
-            ("/lib/shared/*.py", "/lib/shared", Some(0), "/lib/shared/a.py", "a.py"),
-            ("/lib/shared", "/lib/shared", None, "/lib/shared/a/b", "lib/shared/a"),
+            (
+                "/lib/shared/*.py",
+                "/lib/shared",
+                Some(0),
+                "/lib/shared/a.py",
+                "a.py",
+            ),
+            (
+                "/lib/shared",
+                "/lib/shared",
+                None,
+                "/lib/shared/a/b",
+                "lib/shared/a",
+            ),
             ("/*.py", "/", Some(0), "/a.py", "a.py"),
         ];
         for (pattern, base, depth, matched, other) in rows {
@@ -311,10 +323,21 @@ mod tests {
     fn a_pattern_of_this_directory_is_looked_for_in_it() {
         let here = std::env::current_dir().unwrap();
         for directory in ["", ".", "./"] {
-            for (pattern, file) in [("*.py", "a.py"), ("**/*.py", "a/b.py"), ("**", "c"), ("src", "src/d")] {
+            for (pattern, file) in [
+                ("*.py", "a.py"),
+                ("**/*.py", "a/b.py"),
+                ("**", "c"),
+                ("src", "src/d"),
+            ] {
                 let place = Place::pattern(Path::new(directory), pattern).unwrap();
-                assert!(place.base.starts_with(&here), "{directory:?}, {pattern}: {place:?}");
-                assert!(place.matches(&here.join(file)), "{directory:?}, {pattern}: {place:?}");
+                assert!(
+                    place.base.starts_with(&here),
+                    "{directory:?}, {pattern}: {place:?}"
+                );
+                assert!(
+                    place.matches(&here.join(file)),
+                    "{directory:?}, {pattern}: {place:?}"
+                );
             }
         }
         assert_eq!(absolute(Path::new("build/out.wasm")), here.join("build/out.wasm"));
