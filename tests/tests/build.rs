@@ -297,6 +297,33 @@ fn who_interrupts_a_build_leaves_nothing_behind() {
 }
 
 #[test]
+fn who_interrupts_a_build_need_not_read_what_it_writes() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let text = "echo $$ > shell; head -c 3000000 /dev/zero | tr '\\0' '\\n'; touch done";
+        let outport = build(&command(text)).after("exec 2>&1").unread_stdout();
+        let mut running = outport.start();
+        let shell = running.folder().join("shell");
+        until("it runs", || {
+            fs::read_to_string(&shell).is_ok_and(|text| text.ends_with('\n'))
+        });
+        running.until_idle();
+        assert!(runs(&shell), "it waits for who reads");
+        running.signal(signal);
+        until("nothing is left", || !runs(&shell));
+        assert!(!running.folder().join("done").exists());
+        running.finish().expect_code(code);
+    }
+}
+
+#[test]
+fn a_workdir_that_is_empty_is_beside_the_manifest() {
+    let manifest = command("cp GUEST web.wasm").replace("command =", "workdir = \"\"\ncommand =");
+    let finished = build(&manifest).finish().expect_code(0);
+    says(&finished, &["Built web: web.wasm, "]);
+    assert!(!finished.stderr.contains("(in "), "{finished}");
+}
+
+#[test]
 fn up_builds_first_if_that_is_asked_for() {
     let manifest = command("echo building; cp GUEST web.wasm");
     let run = Outport::up(&manifest).option("--build").start();

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use outport_check::Diagnostic;
 use outport_manifest::{Component, ComponentId, Located, Manifest, Source};
 use outport_policy::text;
+use outport_runtime::stdio::{self, WhenFull};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::command::{Ended, Running};
@@ -102,11 +103,13 @@ impl<'m> Plan<'m> {
     ///
     /// The system does not let them be run.
     pub(crate) fn run(&self, files: &Files, told: Told, terminal: Terminal) -> Result<i32, Failure> {
+        // From here on nobody waits for who reads, but for what the commands write.
+        stdio::open(WhenFull::Wait)?;
         self.say_what_is_left_out(terminal);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        runtime.block_on(async {
+        let status = runtime.block_on(async {
             let mut asked = Asked::listen()?;
             for step in &self.steps {
                 match self.build(step, &mut asked, terminal).await? {
@@ -120,7 +123,10 @@ impl<'m> Plan<'m> {
                 }
             }
             Ok(0)
-        })
+        });
+        // A piece that nobody reads may be in the midst of being written.
+        runtime.shutdown_background();
+        status
     }
 
     fn say_what_is_left_out(&self, terminal: Terminal) {
@@ -184,6 +190,7 @@ impl<'m> Plan<'m> {
             .build
             .as_ref()
             .and_then(|build| build.workdir.as_ref())
+            .filter(|workdir| !workdir.value.is_empty())
         {
             Some(workdir) => format!(" (in {})", text::message(&workdir.value)),
             None => String::new(),
@@ -276,7 +283,7 @@ pub(crate) fn beside(manifest: &Manifest, path: &str) -> PathBuf {
 
 /// The directory that commands run in.
 fn directory(manifest: &Manifest, workdir: Option<&Located<String>>) -> Result<PathBuf, Diagnostic> {
-    let Some(workdir) = workdir else {
+    let Some(workdir) = workdir.filter(|workdir| !workdir.value.is_empty()) else {
         let own = manifest.source.path().parent();
         let own = own.filter(|own| !own.as_os_str().is_empty());
         return Ok(own.unwrap_or(Path::new(".")).to_owned());

@@ -9,7 +9,7 @@ use outport_e2e::until::until;
 use super::Watched;
 
 /// An app that is built in its own directory, and watches this.
-fn in_its_own_directory(watch: &str, options: &[&str]) -> Outport {
+pub(super) fn in_its_own_directory(watch: &str, options: &[&str]) -> Outport {
     let manifest = format!(
         r#"
 spin_manifest_version = 2

@@ -3,20 +3,26 @@
 //! Both streams are read until they end, or for [`LINGERING`] after the shell has: what it left running in the background may
 //! hold them open for ever. Whoever asks to stop ends the whole group, politely first; so no compiler that the shell has
 //! started goes on. The end of its output is kept, [`KEPT`] bytes at most, to find out what was missing.
+//!
+//! What was read is written by another thread, a piece at a time, and nothing more is read meanwhile: where nobody reads
+//! standard error the command waits, as if it wrote there itself. Signals are answered all the same, and what was not
+//! written by then is given up.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Write};
+use std::mem;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use outport_runtime::stdio::{self, Prefixed};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, ChildStderr, ChildStdout};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Asked;
@@ -31,6 +37,8 @@ pub(super) struct Running {
     stderr: Option<ChildStderr>,
     shown: [Prefixed; 2],
     said: Said,
+    /// A piece on its way to standard error.
+    writing: Option<JoinHandle<()>>,
 }
 
 /// The end of a command.
@@ -87,6 +95,7 @@ impl Running {
             child,
             shown,
             said,
+            writing: None,
         })
     }
 
@@ -95,22 +104,28 @@ impl Running {
         let mut ended: Option<(ExitStatus, Instant)> = None;
         let (mut out, mut err) = (vec![0; PIECE], vec![0; PIECE]);
         loop {
+            self.write_on();
+            let is_free = self.writing.is_none();
             if let (Some((status, _)), None, None) = (ended, &self.stdout, &self.stderr) {
-                return Ok(self.ended(status));
+                return self.ended(status, asked).await;
             }
             let lingering = ended.map_or_else(Instant::now, |(_, until)| until);
             tokio::select! {
-                read = read(self.stdout.as_mut(), &mut out), if self.stdout.is_some() => {
+                read = read(self.stdout.as_mut(), &mut out), if is_free && self.stdout.is_some() => {
                     match read {
                         0 => self.stdout = None,
                         length => self.said.show(&self.shown[0].lines(&out[..length])),
                     }
                 }
-                read = read(self.stderr.as_mut(), &mut err), if self.stderr.is_some() => {
+                read = read(self.stderr.as_mut(), &mut err), if is_free && self.stderr.is_some() => {
                     match read {
                         0 => self.stderr = None,
                         length => self.said.show(&self.shown[1].lines(&err[..length])),
                     }
+                }
+                () = written(&mut self.writing), if !is_free => {
+                    // The time that it took is not what the rest is waited for.
+                    ended = ended.map(|(status, _)| (status, Instant::now() + LINGERING));
                 }
                 status = self.child.wait(), if ended.is_none() => {
                     ended = Some((status?, Instant::now() + LINGERING));
@@ -119,27 +134,54 @@ impl Running {
                     self.end_all().await;
                     return Ok(Ended::Asked(status));
                 }
-                () = sleep_until(lingering), if ended.is_some() => {
+                () = sleep_until(lingering), if is_free && ended.is_some() => {
                     (self.stdout, self.stderr) = (None, None);
                 }
             }
         }
     }
 
-    fn ended(self, status: ExitStatus) -> Ended {
-        let Self { shown, said, .. } = self;
+    /// Begins to write what is to be shown, unless something is being written.
+    fn write_on(&mut self) {
+        if self.writing.is_none() {
+            let lines = self.said.take_what_is_to_be_shown();
+            self.writing = (!lines.is_empty()).then(|| spawn_blocking(move || write(&lines)));
+        }
+    }
+
+    async fn ended(self, status: ExitStatus, asked: &mut Asked) -> io::Result<Ended> {
+        let Self {
+            shown,
+            said,
+            mut writing,
+            ..
+        } = self;
         // A last line that has no end is shown now.
         drop(shown);
         let how = match (status.code(), status.signal()) {
-            (Some(0), _) => return Ended::Well,
-            (Some(code), _) => Failure::Code(code),
-            (None, signal) => Failure::Signal(signal.unwrap_or_default()),
+            (Some(0), _) => None,
+            (Some(code), _) => Some(Failure::Code(code)),
+            (None, signal) => Some(Failure::Signal(signal.unwrap_or_default())),
         };
-        said.show_what_was_held_back();
-        Ended::Badly {
-            how,
-            said: said.end(),
+        if how.is_some() {
+            said.show_what_was_held_back();
         }
+        let all_is_written = async {
+            written(&mut writing).await;
+            let lines = said.take_what_is_to_be_shown();
+            written(&mut Some(spawn_blocking(move || write(&lines)))).await;
+        };
+        tokio::select! {
+            () = all_is_written => {}
+            status = asked.next() => return Ok(Ended::Asked(status)),
+        }
+        Ok(match how {
+            None => Ended::Well,
+            Some(how) => Ended::Badly {
+                how,
+                said: said.end(),
+            },
+        })
     }
 
     /// Ends the shell and all that it has started.
@@ -171,11 +213,21 @@ async fn read(stream: Option<&mut (impl AsyncRead + Unpin)>, piece: &mut [u8]) -
     }
 }
 
-/// What a command has said: shown, or held back until it fails. The end of it is kept.
+/// Waits until a piece is written, or could not be.
+async fn written(writing: &mut Option<JoinHandle<()>>) {
+    if let Some(piece) = writing {
+        let _ = piece.await;
+    }
+    *writing = None;
+}
+
+/// What a command has said: to be shown, or held back until it fails. The end of it is kept.
 #[derive(Clone)]
 struct Said {
     held_back: bool,
     kept: Arc<Mutex<VecDeque<u8>>>,
+    /// What was read last, and not handed to who writes it.
+    to_show: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Said {
@@ -183,6 +235,7 @@ impl Said {
         Self {
             held_back,
             kept: Arc::default(),
+            to_show: Arc::default(),
         }
     }
 
@@ -192,14 +245,22 @@ impl Said {
         let too_many = kept.len().saturating_sub(KEPT);
         kept.drain(..too_many);
         if !self.held_back {
-            write(lines);
+            self.to_show().extend_from_slice(lines);
         }
+    }
+
+    fn to_show(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.to_show.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_what_is_to_be_shown(&self) -> Vec<u8> {
+        mem::take(&mut *self.to_show())
     }
 
     fn show_what_was_held_back(&self) {
         if self.held_back {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            write(kept.make_contiguous());
+            self.to_show().extend_from_slice(kept.make_contiguous());
         }
     }
 
@@ -209,9 +270,12 @@ impl Said {
     }
 }
 
-/// No guest runs where something is built: whoever reads slowly holds nobody else up.
+/// Writes a piece, behind what was said before. Whoever reads slowly holds up the thread that calls.
 fn write(lines: &[u8]) {
-    let _ = io::stderr().lock().write_all(lines);
+    let _ = match stdio::opened() {
+        Some(streams) => streams.error_in_turn().write_all(lines),
+        None => io::stderr().lock().write_all(lines),
+    };
 }
 
 impl fmt::Display for Failure {

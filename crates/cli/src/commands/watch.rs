@@ -29,6 +29,7 @@ use std::time::Duration;
 use clap::Args;
 use outport_check::Diagnostic;
 use outport_manifest::ResolvedApp;
+use outport_runtime::stdio::{self, WhenFull};
 
 use self::session::Session;
 use self::sockets::Sockets;
@@ -79,7 +80,11 @@ pub(super) fn watch(options: &Options, terminal: Terminal) -> Result<i32, Failur
         .read_manifest(&mut Files::default())
         .map_err(Failure::unusable)?;
     let sockets = Sockets::new(inherited);
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    // Nobody waits for who reads what is said here.
+    stdio::open(WhenFull::Drop)?;
+    // Another thread hears of signals while this one reads files; everything is started by this one.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()?;
     runtime.block_on(async {

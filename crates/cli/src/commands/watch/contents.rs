@@ -5,17 +5,23 @@
 //! long. A file is read again only if what the system says of it has changed, or had changed so lately that it may have
 //! changed once more within the same tick of the clock.
 //!
-//! A look is bounded: [`MOST_FILES`] files, [`MOST_ENTRIES`] names in directories. A directory is watched before it is read, so
+//! A look is bounded: [`MOST_FILES`] files, [`MOST_ENTRIES`] names in directories, [`MOST_BYTES`] that are read; of what is
+//! beyond, files are compared by what the system says of them. It ends early where somebody has asked the watcher to stop. A directory is watched before it is read, so
 //! that what comes between the two is not missed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use outport_files::regular_file;
+use outport_policy::text;
+use rustix::fs::FileType;
 use sha2::{Digest as _, Sha256};
 
 use super::notifier::Notifier;
@@ -70,6 +76,12 @@ pub(super) fn difference(before: &Contents, now: &Contents) -> Vec<PathBuf> {
 pub(super) struct Looker {
     known: HashMap<PathBuf, Known>,
     told_of_bounds: bool,
+    /// Files that were written since the look before, whatever they say.
+    pub(super) touched: Vec<PathBuf>,
+    /// The files that this process writes what it says to.
+    pub(super) own_output: Vec<(u64, u64)>,
+    /// Set by who wants the look under way to end.
+    pub(super) hurry: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +90,8 @@ struct Known {
     digest: Digest,
     /// True if the file cannot have changed since without another time.
     is_settled: bool,
+    /// True if the digest is of the state, and not of what the file says.
+    is_by_state: bool,
 }
 
 /// What the system says of a file.
@@ -99,6 +113,10 @@ impl State {
         }
     }
 
+    fn digest(&self) -> Digest {
+        Digest(Sha256::digest(format!("{self:?}")).into())
+    }
+
     fn is_settled(&self) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let changed = Duration::from_secs(self.changed.0.try_into().unwrap_or_default());
@@ -114,9 +132,33 @@ struct Look<'l> {
     seen: Seen,
     files: usize,
     entries: usize,
+    /// Bytes that may still be read.
+    bytes: u64,
+    /// A file that this process writes what it says to, if there is one.
+    own_output: Option<PathBuf>,
 }
 
 impl Looker {
+    /// One for this process, which leaves out the files that its standard output and standard error lead to: each look says
+    /// something, and would be the reason of the next.
+    pub(super) fn of_this_process() -> Self {
+        let place = |stream: BorrowedFd<'_>| {
+            let status = rustix::fs::fstat(stream).ok()?;
+            let is_file = FileType::from_raw_mode(status.st_mode) == FileType::RegularFile;
+            is_file.then_some((status.st_dev, status.st_ino))
+        };
+        let streams = [place(io::stdout().as_fd()), place(io::stderr().as_fd())];
+        Self {
+            own_output: streams.into_iter().flatten().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// True if the look was, or would be, ended early.
+    pub(super) fn is_hurried(&self) -> bool {
+        self.hurry.load(Ordering::Relaxed)
+    }
+
     /// Looks at all places. What is worth saying is put to `remarks`.
     pub(super) fn look(
         &mut self,
@@ -125,6 +167,7 @@ impl Looker {
         remarks: &mut Vec<String>,
     ) -> Seen {
         notifier.begin(places);
+        self.touched.clear();
         let mut look = Look {
             looker: self,
             notifier,
@@ -132,6 +175,8 @@ impl Looker {
             seen: Seen::default(),
             files: 0,
             entries: 0,
+            bytes: MOST_BYTES,
+            own_output: None,
         };
         for (owner, place) in &places.all {
             look.notifier.watch_way_to(&place.base);
@@ -144,6 +189,12 @@ impl Looker {
             );
         }
         let (seen, is_too_much) = (look.seen, look.files > MOST_FILES || look.entries > MOST_ENTRIES);
+        if let Some(path) = look.own_output {
+            remarks.push(format!(
+                "{} is what Outport itself writes to, and is not watched",
+                text::path(&path)
+            ));
+        }
         notifier.end(remarks);
         if is_too_much && !std::mem::replace(&mut self.told_of_bounds, true) {
             remarks.push(format!(
@@ -167,12 +218,16 @@ impl Look<'_> {
         above: &mut HashSet<(u64, u64)>,
     ) {
         self.entries += 1;
-        if self.entries > MOST_ENTRIES || self.files > MOST_FILES {
+        if self.entries > MOST_ENTRIES || self.files > MOST_FILES || self.looker.is_hurried() {
             return;
         }
         let Ok(found) = fs::metadata(path) else { return };
         if found.is_file() {
             if place.matches(path) && self.places.counts(owner, path) {
+                if self.looker.own_output.contains(&(found.dev(), found.ino())) {
+                    self.own_output = Some(path.to_owned());
+                    return;
+                }
                 self.record(path, &found, owner);
             }
             return;
@@ -216,39 +271,49 @@ impl Look<'_> {
 
     fn digest(&mut self, path: &Path, found: &Metadata) -> Digest {
         let state = State::of(found);
-        if let Some(known) = self.looker.known.get(path)
-            && known.state == state
-            && known.is_settled
+        let before = self.looker.known.get(path).copied();
+        let known_now = before.filter(|known| known.state == state);
+        if let Some(known) = known_now
+            && (known.is_settled || known.is_by_state)
         {
             return known.digest;
         }
-        let digest = hash(path, &state).unwrap_or_else(|error| {
-            // A file that may not be read is another one when it may be.
-            Digest(Sha256::digest(error.kind().to_string()).into())
-        });
+        if before.is_some() && known_now.is_none() {
+            self.looker.touched.push(path.to_owned());
+        }
+        let is_by_state = state.length > LONGEST.min(self.bytes);
+        let digest = if is_by_state {
+            state.digest()
+        } else {
+            self.bytes -= state.length;
+            hash(path, &self.looker.hurry).unwrap_or_else(|error| {
+                // A file that may not be read is another one when it may be.
+                Digest(Sha256::digest(error.kind().to_string()).into())
+            })
+        };
         let known = Known {
             state,
             digest,
             is_settled: state.is_settled(),
+            is_by_state,
         };
-        self.looker.known.insert(path.to_owned(), known);
+        // What was not read to its end is read the next time.
+        if !self.looker.is_hurried() {
+            self.looker.known.insert(path.to_owned(), known);
+        }
         digest
     }
 }
 
-/// The hash of what a file says; of a large one, of what the system says about it.
-fn hash(path: &Path, state: &State) -> io::Result<Digest> {
+/// The hash of what a file says.
+fn hash(path: &Path, hurry: &AtomicBool) -> io::Result<Digest> {
     let mut hash = Sha256::new();
-    if state.length > LONGEST {
-        hash.update(format!("{state:?}"));
-        return Ok(Digest(hash.finalize().into()));
-    }
     let mut file: File = regular_file::open(path)?;
     let mut piece = vec![0; 64 * 1024];
     let mut left = LONGEST;
     loop {
         let length = file.read(&mut piece)?;
-        if length == 0 || left == 0 {
+        if length == 0 || left == 0 || hurry.load(Ordering::Relaxed) {
             return Ok(Digest(hash.finalize().into()));
         }
         hash.update(&piece[..length]);
@@ -264,6 +329,9 @@ pub(super) const MOST_ENTRIES: usize = 200_000;
 
 /// Bytes of a file that is compared by what it says.
 const LONGEST: u64 = 64 << 20;
+
+/// Bytes that are read in one look.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// The time after which a file that says something else has another time, too.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -340,6 +408,46 @@ mod tests {
         fs::write(at("src/lib.rs"), "src/lib.rs").unwrap();
         fs::remove_dir_all(at("src/new")).unwrap();
         assert_eq!(look(&mut looker, &places), second);
+    }
+
+    #[test]
+    fn a_look_reads_no_more_than_its_bound_and_ends_early_where_somebody_hurries() {
+        let folder = tempfile::tempdir().unwrap();
+        // Holes, which take no room on the disk.
+        for number in 0..6 {
+            let file = File::create(folder.path().join(number.to_string())).unwrap();
+            file.set_len(LONGEST).unwrap();
+        }
+        let places = places(folder.path(), &["*"]);
+        let mut looker = Looker::default();
+        looker.hurry.store(true, Ordering::Relaxed);
+        assert_eq!(look(&mut looker, &places).files(), 0);
+        looker.hurry.store(false, Ordering::Relaxed);
+        let first = look(&mut looker, &places);
+        assert_eq!(first.files(), 6);
+        let by_state = |looker: &Looker| looker.known.values().filter(|known| known.is_by_state).count();
+        assert_eq!(by_state(&looker), 2);
+        // Those are the same as long as the system says the same of them, whatever there is to read.
+        assert_eq!(look(&mut looker, &places), first);
+        assert_eq!((by_state(&looker), looker.touched.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_file_that_is_written_as_it_was_was_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        fs::write(&file, "1").unwrap();
+        let places = places(folder.path(), &["*"]);
+        let mut looker = Looker::default();
+        let first = look(&mut looker, &places);
+        assert_eq!(looker.touched, [PathBuf::new(); 0]);
+        fs::remove_file(&file).unwrap();
+        fs::write(folder.path().join("other"), "").unwrap();
+        fs::rename(folder.path().join("other"), folder.path().join("b")).unwrap();
+        fs::write(&file, "1").unwrap();
+        let second = look(&mut looker, &places);
+        assert_eq!(looker.touched, [file]);
+        assert_eq!(second.changed_since(&first), [folder.path().join("b")]);
     }
 
     #[test]

@@ -9,12 +9,17 @@
 //! which is said once, and while it builds their changes count no more. A round in which nothing changed, and whatever changes while nothing is built,
 //! begins anew. A build that does not end after that, for a while by what it took before, is replaced all the same: it may be
 //! that somebody has saved a file again and again.
+//!
+//! What a build has left running may write what it watches, too. Files that change within [`SOON`] after the build's end, the
+//! same ones more than [`MOST_ROUNDS`] times in a row, are held: a change of them alone counts when they have not changed for
+//! a while, which doubles with each round. So a change of the author's is late, and never lost.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use outport_manifest::{Build, ComponentId};
+use tokio::time::Instant;
 
 use super::contents::{Contents, difference};
 
@@ -72,6 +77,35 @@ struct Record {
     weight: u32,
     /// The time that the last build took that came to an end.
     took: Option<Duration>,
+    ended: Option<Instant>,
+    /// Files that changed soon after the build's end, in as many rounds.
+    restless: BTreeSet<PathBuf>,
+    rounds: u32,
+    /// Until when changes of these do not count.
+    held_until: Option<Instant>,
+}
+
+impl Record {
+    /// The recipe of the last build.
+    fn recipe(&self) -> Option<&Recipe> {
+        match self.last.as_ref()? {
+            Outcome::Built(recipe) | Outcome::Failed(recipe) => Some(recipe),
+        }
+    }
+
+    /// True if all that is new in a recipe is held.
+    fn holds_all_that_is_new(&self, now: &Recipe) -> bool {
+        self.held_until.is_some()
+            && self.recipe().is_some_and(|recipe| {
+                let changed = difference(&recipe.sources, &now.sources);
+                recipe.build == now.build && changed.iter().all(|path| self.restless.contains(path))
+            })
+    }
+
+    fn quiet(&self) -> Duration {
+        let doubled = self.rounds.saturating_sub(MOST_ROUNDS + 1).min(7);
+        QUIET * (1 << doubled)
+    }
 }
 
 /// All components.
@@ -81,10 +115,60 @@ pub(super) struct Records(BTreeMap<ComponentId, Record>);
 impl Records {
     /// What to do about a component whose recipe is this now.
     pub(super) fn todo(&self, id: &ComponentId, now: &Recipe) -> Todo {
-        match self.0.get(id).and_then(|record| record.last.as_ref()) {
-            Some(Outcome::Built(recipe)) if recipe == now => Todo::Nothing,
-            Some(Outcome::Failed(recipe)) if recipe == now => Todo::Wait,
+        let Some(record) = self.0.get(id) else {
+            return Todo::Build;
+        };
+        let is_held = record.holds_all_that_is_new(now);
+        match &record.last {
+            Some(Outcome::Built(recipe)) if is_held || recipe == now => Todo::Nothing,
+            Some(Outcome::Failed(recipe)) if is_held || recipe == now => Todo::Wait,
             _ => Todo::Build,
+        }
+    }
+
+    /// Looks at what has changed since a build ended, while nothing is built. Answers what is held from now on.
+    pub(super) fn changed_after_build(
+        &mut self,
+        id: &ComponentId,
+        now: &Recipe,
+        at: Instant,
+    ) -> Option<Vec<PathBuf>> {
+        let record = self.0.get_mut(id)?;
+        let changed = difference(&record.recipe()?.sources, &now.sources);
+        if changed.is_empty() {
+            return None;
+        }
+        if record.holds_all_that_is_new(now) {
+            record.held_until = Some(at + record.quiet());
+            return None;
+        }
+        let is_same = changed.iter().all(|path| record.restless.contains(path));
+        let is_soon = record.ended.is_some_and(|ended| at.duration_since(ended) < SOON);
+        record.rounds = match (is_soon, is_same) {
+            (true, true) => record.rounds + 1,
+            (true, false) => 1,
+            (false, _) => 0,
+        };
+        record.restless = changed.iter().cloned().collect();
+        record.held_until = (record.rounds > MOST_ROUNDS).then(|| at + record.quiet());
+        record.held_until.is_some().then_some(changed)
+    }
+
+    /// True of a file whose changes do not count now.
+    pub(super) fn holds(&self, path: &Path) -> bool {
+        let mut held = self.0.values().filter(|record| record.held_until.is_some());
+        held.any(|record| record.restless.contains(path))
+    }
+
+    /// The next moment at which something counts again.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.0.values().filter_map(|record| record.held_until).min()
+    }
+
+    /// Files that have not changed for long enough count again.
+    pub(super) fn release(&mut self, now: Instant) {
+        for record in self.0.values_mut() {
+            record.held_until = record.held_until.filter(|until| *until > now);
         }
     }
 
@@ -125,6 +209,7 @@ impl Records {
         let record = self.0.entry(id.clone()).or_default();
         record.weight = 0;
         record.took = Some(took);
+        record.ended = Some(Instant::now());
         record.last = Some(outcome);
     }
 
@@ -170,6 +255,15 @@ const UNKNOWN: Duration = Duration::from_secs(60);
 /// The time that any build gets.
 const SHORTEST: Duration = Duration::from_secs(5);
 
+/// The time after its end in which what a build left running gives itself away.
+const SOON: Duration = Duration::from_secs(3);
+
+/// Rounds in a row after which it is held.
+const MOST_ROUNDS: u32 = 6;
+
+/// The time without a change after which what is held counts again, at first.
+const QUIET: Duration = Duration::from_secs(5);
+
 /// The time after its begin in which a build writes what it generates.
 const AT_ONCE: Duration = Duration::from_secs(3);
 
@@ -184,7 +278,11 @@ mod tests {
 
     /// What a folder with one file says, by what stands in it.
     fn contents(text: &str) -> Contents {
-        let folder = std::env::temp_dir().join(format!("outport-records-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!(
+            "outport-records-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("gen.rs"), text).unwrap();
         let mut places = Places::default();
@@ -216,6 +314,45 @@ mod tests {
             let slow = Duration::from_secs(20);
             assert_eq!(records.meaning(&id, &first, &second, slow), Meaning::Outdated);
         }
+    }
+
+    #[test]
+    fn what_a_build_left_running_is_held_and_no_change_is_lost() {
+        let id = ComponentId::parse("web").unwrap();
+        let mut records = Records::default();
+        let recipe = |number: u32| Recipe {
+            build: "make".into(),
+            sources: contents(&number.to_string()),
+        };
+        let round = |records: &mut Records, number: u32, later: u64| {
+            records.ended(&id, Outcome::Built(recipe(number)), Duration::ZERO);
+            let at = Instant::now() + Duration::from_secs(later);
+            let held = records.changed_after_build(&id, &recipe(number + 1), at);
+            (held.is_some(), records.todo(&id, &recipe(number + 1)))
+        };
+        for number in 0..MOST_ROUNDS {
+            assert_eq!(round(&mut records, number, 1), (false, Todo::Build), "{number}");
+        }
+        assert_eq!(round(&mut records, 10, 1), (true, Todo::Nothing));
+        let first = records.held_until().unwrap();
+        // As long as it goes on, it is waited for.
+        let later = first - Duration::from_secs(1);
+        assert_eq!(records.changed_after_build(&id, &recipe(12), later), None);
+        assert!(records.held_until().unwrap() > first);
+        let other = Recipe {
+            build: "make all".into(),
+            ..recipe(12)
+        };
+        assert_eq!(records.todo(&id, &other), Todo::Build);
+        records.release(later + Duration::from_secs(60));
+        assert_eq!(records.todo(&id, &recipe(12)), Todo::Build);
+        // Another round, and it is waited for twice as long.
+        assert_eq!(round(&mut records, 20, 1), (true, Todo::Nothing));
+        assert!(records.held_until().unwrap() > Instant::now() + QUIET + QUIET);
+        records.release(Instant::now() + Duration::from_secs(60));
+        // Who changes something later is the author.
+        assert_eq!(round(&mut records, 30, 4), (false, Todo::Build));
+        assert_eq!(round(&mut records, 40, 1), (false, Todo::Build));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::time::Instant;
 
 use super::contents::Contents;
 use super::process::Process;
@@ -20,6 +21,8 @@ use super::process::Process;
 pub(super) struct Server {
     pub(super) process: Process,
     pub(super) inputs: Contents,
+    /// When it is said that it is not ready yet. None where it was.
+    pub(super) told_when: Option<Instant>,
 }
 
 /// The processes of an app.
@@ -28,6 +31,8 @@ pub(super) struct Servers {
     pub(super) serving: Option<Server>,
     pub(super) starting: Option<Server>,
     ending: Vec<Process>,
+    /// One was ended by force since that was said last.
+    pub(super) has_forced: bool,
 }
 
 /// Which of them has ended.
@@ -44,6 +49,16 @@ impl Servers {
     pub(super) fn inputs(&self) -> Option<&Contents> {
         let newest = self.starting.as_ref().or(self.serving.as_ref());
         newest.map(|server| &server.inputs)
+    }
+
+    /// True if one serves, or is about to.
+    pub(super) fn is_newest_there(&self) -> bool {
+        self.starting.is_some() || self.serving.is_some()
+    }
+
+    /// When it is to be said that the one that starts is not ready.
+    pub(super) fn told_when(&self) -> Option<Instant> {
+        self.starting.as_ref()?.told_when
     }
 
     pub(super) fn is_any_left(&self) -> bool {
@@ -113,6 +128,7 @@ impl Servers {
         // Whoever saves all the time does not make them pile up.
         if self.ending.len() > MOST_ENDING {
             self.ending[0].signal(Signal::KILL);
+            self.has_forced = true;
         }
     }
 }
@@ -130,5 +146,43 @@ pub(super) fn how(status: ExitStatus) -> String {
 /// The time that a process has to end that nobody has been served by.
 const IMPATIENT: Duration = Duration::from_secs(2);
 
-/// Processes that finish what they are at.
-const MOST_ENDING: usize = 4;
+/// Processes that finish what they are at, each with the memory of its requests.
+pub(super) const MOST_ENDING: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    #[test]
+    fn more_than_so_many_that_finish_are_not_waited_for_and_that_is_told() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (ends, mut ended) = unbounded_channel();
+            let mut servers = Servers::default();
+            let start = || {
+                let mut command = Command::new("sh");
+                // It does not listen.
+                command.args(["-c", "trap '' TERM; while :; do sleep 0.1; done"]);
+                Process::start(command, &ends).unwrap()
+            };
+            for _ in 0..MOST_ENDING {
+                servers.stop(start());
+            }
+            assert!(!servers.has_forced);
+            servers.stop(start());
+            assert!(servers.has_forced);
+            servers.signal_all(Signal::KILL);
+            while servers.is_any_left() {
+                let end = ended.recv().await.unwrap();
+                assert!(matches!(servers.ended(end.id), Which::Ending));
+            }
+        });
+    }
+}

@@ -13,22 +13,24 @@
 //! it is looked at the next time.
 
 mod builds;
+mod messages;
 
-use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use outport_check::Colours;
 use outport_manifest::{Manifest, ResolvedApp};
-use outport_policy::text;
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
 use self::builds::{Building, POLITE};
+use self::messages::SLOW;
 use super::contents::{Contents, Looker, Seen};
 use super::notifier::Notifier;
 use super::places::{Owner, Places};
@@ -99,7 +101,7 @@ impl<'o> Session<'o> {
             sockets,
             ready: ReadySocket::open()?,
             notifier: Notifier::new(),
-            looker: Looker::default(),
+            looker: Looker::of_this_process(),
             places: Places::default(),
             seen: Seen::default(),
             said: Vec::new(),
@@ -129,6 +131,10 @@ impl<'o> Session<'o> {
             places.add(&app.manifest, |id| self.options.up.wants(id), builds);
         }
         let seen = self.look_at(places);
+        if self.looker.is_hurried() {
+            // It was not looked at everything, and nothing is done about it any more.
+            return Vec::new();
+        }
         let before = std::mem::replace(&mut self.seen, seen);
         self.seen.changed_since(&before)
     }
@@ -183,8 +189,22 @@ impl<'o> Session<'o> {
     fn settled(&mut self) -> Result<(), Failure> {
         self.changing = None;
         let mut changed = self.look();
+        let mut touched = std::mem::take(&mut self.looker.touched);
         // What a build makes is no news.
         changed.retain(|path| self.options.skip_build || !self.places.is_made(path));
+        self.records.release(Instant::now());
+        if self.building.is_none() && !changed.is_empty() {
+            self.hold_what_a_build_left_running();
+        }
+        changed.retain(|path| !self.records.holds(path));
+        touched.retain(|path| !self.records.holds(path));
+        if !self.servers.is_newest_there()
+            && self.building.is_none()
+            && !(changed.is_empty() && touched.is_empty())
+        {
+            // Whoever saves a file while nothing serves wants to see it run.
+            self.in_vain = None;
+        }
         match self.building.take() {
             Some(mut building) => {
                 self.look_at_build(&mut building, &mut changed);
@@ -203,7 +223,8 @@ impl<'o> Session<'o> {
 
     /// Does what is to be done next, if nothing is done already.
     fn step(&mut self) -> Result<(), Failure> {
-        if self.stopping.is_some() || self.building.is_some() || self.app.is_wrong {
+        let stops = self.stopping.is_some() || self.looker.is_hurried();
+        if stops || self.building.is_some() || self.app.is_wrong {
             return Ok(());
         }
         let Some(app) = self.app.sound.take() else {
@@ -253,7 +274,11 @@ impl<'o> Session<'o> {
         let process = Process::start(command, &self.ends)?;
         drop(handed);
         self.in_vain = None;
-        self.servers.starting = Some(Server { process, inputs });
+        self.servers.starting = Some(Server {
+            process,
+            inputs,
+            told_when: Some(Instant::now() + SLOW),
+        });
         Ok(())
     }
 
@@ -265,17 +290,22 @@ impl<'o> Session<'o> {
             stopping.status = own_process::status(status);
         }
         if let Some(building) = self.building.take_if(|building| building.process.id() == id) {
+            if self.stopping.is_some() {
+                return Ok(());
+            }
             return self.built(building, end);
         }
         match self.servers.ended(id) {
             _ if self.stopping.is_some() => {}
             Which::Serving(server) => {
+                self.pass_over_what_was_touched();
                 self.in_vain = Some(server.inputs);
                 let how = how(status);
                 self.terminal
                     .insist(&format!("The app has ended ({how}); waiting for a change"));
             }
             Which::Starting(server) => {
+                self.pass_over_what_was_touched();
                 self.in_vain = Some(server.inputs);
                 self.say_what_goes_on(&format!("the new version did not start ({})", how(status)));
             }
@@ -284,25 +314,10 @@ impl<'o> Session<'o> {
         self.step()
     }
 
-    /// Says what has come to nothing, and who serves all the same.
-    fn say_what_goes_on(&self, why: &str) {
-        let goes_on = match self.servers.serving {
-            Some(_) => "the last good version goes on serving",
-            None => "waiting for a change",
-        };
-        self.terminal.insist(&format!("{why}; {goes_on}"));
-    }
-
-    fn say_changed(&self, changed: &[PathBuf]) {
-        if !changed.is_empty() {
-            self.terminal.say(&format!("changed: {}", names(changed)));
-        }
-    }
-
-    fn clear(&self) {
-        if self.options.clear && self.terminal.paint() != Colours::Plain && io::stderr().is_terminal() {
-            let _ = io::stderr().write_all(b"\x1b[2J\x1b[3J\x1b[H");
-        }
+    /// What an app has touched that has ended is no reason to start it anew.
+    fn pass_over_what_was_touched(&mut self) {
+        self.look();
+        self.looker.touched.clear();
     }
 
     /// Asks all that runs to stop. A second time they are to stop at once.
@@ -350,13 +365,17 @@ impl SessionWithNews<'_> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hang_up = signal(SignalKind::hangup())?;
         let in_terminal = io::stderr().is_terminal();
+        hurry_when_asked_to_stop(&watcher.looker.hurry, in_terminal)?;
         let mut watchdog = pin!(manager.keep_watch(async || {}));
         watcher.look();
         watcher.read_what_changed();
-        let files = watcher.seen.files();
-        watcher
-            .terminal
-            .say(&format!("Watching {files} files; Ctrl-C ends"));
+        if !watcher.looker.is_hurried() {
+            let files = watcher.seen.files();
+            let plural = if files == 1 { "" } else { "s" };
+            watcher
+                .terminal
+                .say(&format!("Watching {files} file{plural}; Ctrl-C ends"));
+        }
         watcher.step()?;
         let mut was_ready = false;
         loop {
@@ -365,6 +384,8 @@ impl SessionWithNews<'_> {
             }
             let settles = watcher.settles();
             let is_stopping = watcher.stopping.is_some();
+            watcher.say_forced();
+            let slow = watcher.servers.told_when();
             tokio::select! {
                 // Who was ready and has ended since was ready first.
                 biased;
@@ -391,6 +412,9 @@ impl SessionWithNews<'_> {
                 () = sleep_until(settles.unwrap_or_else(Instant::now)), if settles.is_some() && !is_stopping => {
                     watcher.settled()?;
                 }
+                () = sleep_until(slow.unwrap_or_else(Instant::now)), if slow.is_some() && !is_stopping => {
+                    watcher.say_slow();
+                }
                 never = &mut watchdog => match never {},
             }
         }
@@ -412,25 +436,36 @@ impl Session<'_> {
             let longest = (debounce * 20).max(Duration::from_secs(1));
             (last + debounce).min(since + longest)
         });
-        suspicion.into_iter().chain(settled).min()
+        let held = self.records.held_until();
+        suspicion.into_iter().chain(settled).chain(held).min()
     }
+}
+
+/// Has a look end that is under way when somebody asks the watcher to stop: what hears of signals runs on another thread.
+fn hurry_when_asked_to_stop(hurry: &Arc<AtomicBool>, in_terminal: bool) -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let hurry = Arc::clone(hurry);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = next(&mut interrupt) => break,
+                () = next(&mut terminate) => break,
+                () = next(&mut hang_up) => {
+                    if in_terminal && !io::stderr().is_terminal() {
+                        break;
+                    }
+                }
+            }
+        }
+        hurry.store(true, Ordering::Relaxed);
+    });
+    Ok(())
 }
 
 async fn next(signals: &mut Signals) {
     if signals.recv().await.is_none() {
         std::future::pending().await
-    }
-}
-
-/// The first of some files, and how many more there are: `src/lib.rs, +3`.
-fn names(paths: &[PathBuf]) -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    let Some(first) = paths.first() else {
-        return String::new();
-    };
-    let shown: &Path = first.strip_prefix(&here).unwrap_or(first);
-    match paths.len() - 1 {
-        0 => text::path(shown).to_string(),
-        more => format!("{}, +{more}", text::path(shown)),
     }
 }

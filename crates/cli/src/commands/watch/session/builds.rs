@@ -7,7 +7,8 @@ use std::time::Duration;
 use outport_manifest::{ComponentId, Manifest};
 use tokio::time::Instant;
 
-use super::{Session, names};
+use super::Session;
+use super::messages::names;
 use crate::commands::watch::contents::Contents;
 use crate::commands::watch::places::Owner;
 use crate::commands::watch::process::{End, Process};
@@ -95,6 +96,29 @@ impl Session<'_> {
         !own.is_empty()
     }
 
+    /// Something has changed while nothing is built: it may be what a build has left running.
+    pub(super) fn hold_what_a_build_left_running(&mut self) {
+        let Some(app) = self.app.sound.take() else { return };
+        let recipes: Vec<_> = self
+            .todo(&app.manifest)
+            .map(|(id, recipe, _)| (id.clone(), recipe))
+            .collect();
+        self.app.sound = Some(app);
+        for (id, recipe) in recipes {
+            let held = self.records.changed_after_build(&id, &recipe, Instant::now());
+            let Some(held) = held else { continue };
+            let remark = format!(
+                "{} changes again and again right after the build of {id}, as if that had left something running: {id} is built \
+                 when something else changes, or that has not changed for a while",
+                names(&held)
+            );
+            if !self.said.contains(&remark) {
+                self.terminal.insist(&remark);
+                self.said.push(remark);
+            }
+        }
+    }
+
     /// The components that have something to build, and what is to be done about each.
     fn todo<'m>(
         &'m self,
@@ -161,6 +185,10 @@ impl Session<'_> {
             self.records.ended_outdated(&building.id);
         } else if end.status.success() {
             self.records.ended(&building.id, Outcome::Built(recipe), took);
+            if !self.servers.is_newest_there() {
+                // Also where it is the same once more.
+                self.in_vain = None;
+            }
         } else {
             self.records.ended(&building.id, Outcome::Failed(recipe), took);
             self.say_what_goes_on(&format!("build failed: {}", building.id));
