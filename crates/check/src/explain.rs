@@ -16,7 +16,7 @@
 //! would be (DL-5). `localhost` and the names under it have their own two addresses, whatever is assumed.
 //!
 //! Where none were assumed and a list speaks of addresses, the answer decides: the verdict is [`Verdict::Depends`], and
-//! [`Undecided`] says on what. The same where the destination may be an egress proxy of whose name nothing is assumed. What refuses is told by every layer that does, each with its remedy (RSN-5).
+//! [`Undecided`] says on what. Of an address a note says which denied names may have it, if nothing is assumed of them. The same where the destination may be an egress proxy of whose name nothing is assumed. What refuses is told by every layer that does, each with its remedy (RSN-5).
 
 mod assumption;
 mod difference;
@@ -161,13 +161,19 @@ pub fn explain(
         }
     };
     let first = refusals.first();
+    let unknown = match (verdict, denied_names) {
+        (Verdict::Allowed, DeniedNames::Resolved) => {
+            undecided::unknown_names(question, policy.operator(), assumed)
+        }
+        _ => None,
+    };
     Explanation {
         version: 1,
         component: policy.component().to_owned(),
         destination: question.to_string(),
         verdict,
         undecided: (verdict == Verdict::Depends).then_some(inquiry.undecided),
-        note: question.note(),
+        note: joined(question.note(), unknown),
         via: None,
         reason: first
             .filter(|_| verdict == Verdict::Denied)
@@ -196,10 +202,7 @@ impl Explanation {
             ..Undecided::default()
         });
         let may_be = format!("no guest reaches the egress proxy {shown}, and this may be it");
-        self.note = Some(match self.note {
-            Some(note) => format!("{note}; {may_be}"),
-            None => may_be,
-        });
+        self.note = joined(self.note, Some(may_be));
         self
     }
 
@@ -232,6 +235,14 @@ impl Explanation {
         }
         self.refusals.push(undefined);
         self
+    }
+}
+
+/// Both notes.
+fn joined(first: Option<String>, second: Option<String>) -> Option<String> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(format!("{first}; {second}")),
+        (first, second) => first.or(second),
     }
 }
 

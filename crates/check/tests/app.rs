@@ -2004,6 +2004,67 @@ fn denied_names_are_assumed_to_have_the_addresses_too() {
     }
 }
 
+// proves: DL-5
+#[test]
+fn what_is_allowed_as_long_as_no_denied_name_has_its_address_says_so() {
+    let denying = operator(&[
+        "*://a.example:5432",
+        "https://b.example",
+        "*://{a,c,d,e,f}.example:443",
+        "udp://g.example:5432",
+        "*://{localhost,*.h.example}:5432",
+    ]);
+    let policy = policy(&["*://*:*", "http://self"], denying);
+    let one = "this is denied if a denied name has the same address: say what a.example resolves to with \
+               `--dns a.example=ADDRESS`";
+    let many = "this is denied if a denied name has the same address: say what b.example, a.example, c.example and 3 more \
+                resolve to with `--dns NAME=ADDRESS`";
+    let three = "this is denied if a denied name has the same address: say what d.example, e.example and f.example resolve \
+                 to with `--dns NAME=ADDRESS`";
+    let two = "this is denied if a denied name has the same address: say what e.example and f.example resolve to with \
+               `--dns NAME=ADDRESS`";
+    let rows: &[(&str, &[&str], Option<&str>)] = &[
+        ("tcp://10.0.0.5:5432", &[], Some(one)),
+        ("tcp://10.0.0.5:5432", &["a.example=10.0.0.6"], None),
+        ("tcp://10.0.0.5:5433", &[], None),
+        ("https://10.0.0.5", &[], Some(many)),
+        (
+            "https://10.0.0.5",
+            &["a.example=10.0.0.6", "b.example=10.0.0.6", "c.example=10.0.0.6"],
+            Some(three),
+        ),
+        (
+            "https://10.0.0.5",
+            &[
+                "a.example=10.0.0.6",
+                "b.example=10.0.0.6",
+                "c.example=10.0.0.6",
+                "d.example=10.0.0.6",
+            ],
+            Some(two),
+        ),
+        ("tcp://db.example:5432", &["db.example=10.0.0.5"], Some(one)),
+        ("http://self/", &[], None),
+    ];
+    for (destination, assumed, note) in rows {
+        let question = destination.parse().expect("a destination");
+        let assumed: Vec<Assumption> = assumed
+            .iter()
+            .map(|text| text.parse().expect("an assumption"))
+            .collect();
+        let explanation = explain(&policy, &question, &assumed, DeniedNames::Resolved);
+        assert_eq!(explanation.verdict, Verdict::Allowed, "{destination} {assumed:?}");
+        assert_eq!(explanation.note.as_deref(), *note, "{destination} {assumed:?}");
+        let left_alone = explain(&policy, &question, &assumed, DeniedNames::LeftAlone);
+        assert_eq!(left_alone.note, None, "{destination}");
+    }
+    // What is denied is denied, whatever names the address has.
+    let question = "tcp://10.0.0.5:5432".parse().expect("a destination");
+    let assumed = ["a.example=10.0.0.5".parse().expect("an assumption")];
+    let denied = explain(&policy, &question, &assumed, DeniedNames::Resolved);
+    assert_eq!((denied.verdict, denied.note), (Verdict::Denied, None));
+}
+
 #[test]
 fn an_explanation_reads_like_this() {
     let policy = policy(&["*://db.example:5432"], operator(&["*://10.9.0.0/16:*"]));

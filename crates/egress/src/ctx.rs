@@ -145,7 +145,8 @@ impl GateCtx {
 pub struct GateCtxView<'a> {
     /// The instance's side of the gate.
     pub ctx: &'a mut GateCtx,
-    /// The table of the store, the same that [`WasiView`](wasmtime_wasi::WasiView) gives out.
+    /// The table of the store: the one that [`WasiView`](wasmtime_wasi::WasiView) gives out as well. What the gate makes and
+    /// what WASI makes refer to each other in it, so with two tables a guest traps where it waits or reads.
     pub table: &'a mut ResourceTable,
 }
 
@@ -169,7 +170,7 @@ impl Drop for GateCtx {
     }
 }
 
-/// Data of a store that has a gate.
+/// Data of a store that has a gate. Its table has to be the same that the store's other views give out.
 pub trait GateView: Send {
     /// The gate and the table of the store.
     fn gate(&mut self) -> GateCtxView<'_>;

@@ -86,7 +86,8 @@ impl Egress {
     }
 
     /// Puts another operator's policy in force, for every gate and at once (DL-9). Addresses that were learned
-    /// stay denied until the next refresh. Open connections that the new deny list forbids are closed.
+    /// stay denied until the next refresh. Open connections that the new deny list forbids are closed when this returns; called
+    /// by an [`AuditSink`], or by other code of the host's that a decision calls, as soon as that decision is over.
     pub fn replace_operator(&self, operator: Operator) {
         self.process.replace_operator(operator);
     }

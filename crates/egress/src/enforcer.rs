@@ -6,7 +6,8 @@
 //!
 //! The lock holds what a decision looks at (grants, peers, counts), so what a decision changes (a peer that was
 //! sent to, a look-up that began) is changed under the same lock that it was judged under. The policy of the
-//! instance is made anew when the operator's has been replaced, which the next decision notices.
+//! instance is made anew when the operator's has been replaced, which the next decision notices. Sinks and other code of
+//! the host's are called under it too, and cannot make a decision wait for itself (`process/decision_scope.rs`).
 
 mod permit;
 mod proxied;
@@ -16,7 +17,7 @@ mod state;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use outport_policy::{
@@ -27,7 +28,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) use self::permit::{ConnectPermit, Step};
 use self::recording::{Recording, shown};
-use self::state::State;
+use self::state::{State, StateGuard};
 use crate::audit::{AuditEvent, Verdict, destination, escape};
 use crate::denied::Denied;
 use crate::dns::Resolve;
@@ -390,9 +391,8 @@ impl Enforcer {
         self.instance.lookups.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// A lock that a panic has poisoned refuses everything from then on (ORD-4).
-    fn state(&self) -> Result<MutexGuard<'_, State>, Denied> {
-        self.state.lock().map_err(|_| Denied::new(Reason::ErrorInternal))
+    fn state(&self) -> Result<StateGuard<'_>, Denied> {
+        StateGuard::lock(&self.state)
     }
 
     /// The one function that every question of this crate ends in.

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 
-use outport_policy::{Attempt, Endpoint, Layer, Transport};
+use outport_policy::{Attempt, Endpoint, Layer, Reason, Transport};
 use rustix::net::Shutdown;
 
 use crate::audit::EndedBy;
@@ -68,10 +68,11 @@ impl Revocable for Established {
     }
 }
 
-/// True if the deny list forbids by now what was permitted when it was judged.
+/// True if the deny list forbids by now what was permitted when it was judged. What cannot be judged any more, since a panic
+/// has poisoned its instance, is forbidden as well (ORD-4).
 pub(crate) fn is_forbidden(enforcer: &Enforcer, attempt: &Attempt<'_>) -> bool {
     let verdict = enforcer.recheck(attempt, enforcer.usage());
-    matches!(verdict, Err(denied) if denied.layer() == Layer::DenyList)
+    matches!(verdict, Err(denied) if denied.layer() == Layer::DenyList || denied.reason() == Reason::ErrorInternal)
 }
 
 impl Way {

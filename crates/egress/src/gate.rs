@@ -77,7 +77,7 @@ impl Gate {
     }
 
     /// The gate of a part of the component, such as a dependency, that inherits what the component may reach, as far as
-    /// `allow` permits it as well. `part` is what the manifest calls it. What it has open counts as the component's.
+    /// `allow` permits it as well. `part` is what the host calls it. What it has open counts as the component's.
     pub fn part(&self, part: &str, allow: Arc<AllowList>) -> PartGate {
         let name = format!("{}/{part}", self.component()).into();
         PartGate {
@@ -87,7 +87,7 @@ impl Gate {
     }
 
     /// The gate of a dependency of the component that does not inherit what the component may reach.
-    /// `dependency` is what the manifest calls it.
+    /// `dependency` is what the host calls it.
     pub fn shut(&self, dependency: &str) -> ShutGate {
         let name = format!("{}/{dependency}", self.component()).into();
         let nothing = AllowList::not_inherited().into();

@@ -6,13 +6,14 @@
 //!          ├─ proxies      what connections go through
 //!          ├─ recorder     sinks, numbers of decisions, counters, what is not over yet
 //!          ├─ usage        what is open, who waits, whose connections are idle
-//!          └─ connections  what a new deny list closes
+//!          └─ connections  what a new deny list closes, as soon as the thread decides nothing (decision_scope)
 //! ```
 //!
 //! The parts know neither each other nor the instances that use them.
 
 mod component;
 pub(crate) mod connections;
+mod decision_scope;
 mod policy_in_force;
 mod recorder;
 mod unfinished;
@@ -24,6 +25,7 @@ use outport_policy::{LearnedAddresses, Operator, RemedyWords};
 
 pub(crate) use self::component::Component;
 use self::connections::Connections;
+pub(crate) use self::decision_scope::DecisionScope;
 pub(crate) use self::policy_in_force::PolicyInForce;
 pub use self::policy_in_force::Replacements;
 pub(crate) use self::recorder::Recorder;
@@ -55,13 +57,19 @@ impl Process {
     /// Puts another operator's policy in force, and closes what it forbids (DL-9).
     pub(crate) fn replace_operator(&self, operator: Operator) {
         self.policy.replace(operator);
-        self.connections.close_forbidden();
+        self.close_forbidden();
         self.policy.notify();
     }
 
     /// Denies `learned` as the addresses of the denied names (DL-5), and closes what that forbids.
     pub(crate) fn learn(&self, learned: LearnedAddresses) {
         self.policy.learn(learned);
-        self.connections.close_forbidden();
+        self.close_forbidden();
+    }
+
+    fn close_forbidden(&self) {
+        if !decision_scope::put_off(&self.connections) {
+            self.connections.close_forbidden();
+        }
     }
 }

@@ -32,6 +32,7 @@ pub(crate) type Miss<'p> = (Reason, Option<&'p Entry>, Option<Name>);
 impl AllowList {
     /// Reads and compiles entries that code has, such as `*://db.example.com:5432`. For entries that come from a file, and
     /// whose messages are to send somebody there, see [`Entry::parse`] and [`compile`](Self::compile).
+    /// Templates such as `{{ host }}` are of `spin.toml`, whose reader fills them in: here they are no entries.
     ///
     /// ```
     /// use outport_policy::AllowList;

@@ -90,6 +90,7 @@ impl LearnedAddresses {
 
 impl DenyList {
     /// Reads and compiles entries that code has, such as `*://*.internal.example.com:*`, without blocked networks.
+    /// Templates such as `{{ host }}` are of `spin.toml`, whose reader fills them in: here they are no entries.
     ///
     /// # Errors
     ///

@@ -7,9 +7,9 @@ use std::fmt;
 
 use crate::{Entry, EntryError, Location};
 
-/// The entries of a list that cannot be read; at least one. `Display` has all of them, on one line; [`errors`](Self::errors)
-/// has them one by one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The entries of a list that cannot be read; at least one. `Display` has the first 20 of them, on one line, and the number
+/// of the others; [`errors`](Self::errors) has all, one by one.
+#[derive(Clone, PartialEq, Eq)]
 pub struct EntriesError {
     /// Each with its place in the list, from 0.
     errors: Vec<(usize, EntryError)>,
@@ -49,14 +49,34 @@ impl fmt::Display for EntriesError {
         let (wrong, of) = (self.errors.len(), self.of);
         let entries = if of == 1 { "entry" } else { "entries" };
         write!(f, "{wrong} of {of} {entries} cannot be read")?;
-        for (at, (index, error)) in self.errors.iter().enumerate() {
+        for (at, (index, error)) in self.errors.iter().take(MOST_SHOWN).enumerate() {
             let separator = if at == 0 { ": " } else { "; " };
             let number = index + 1;
             write!(f, "{separator}the {number}{}, {error}", ordinal(number))?;
         }
-        Ok(())
+        match wrong.saturating_sub(MOST_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
     }
 }
+
+/// As bounded as `Display`, and as silent about users and passwords.
+impl fmt::Debug for EntriesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.errors.get(..MOST_SHOWN).unwrap_or(&self.errors);
+        let mut shows = f.debug_struct("EntriesError");
+        shows.field("errors", &shown).field("of", &self.of);
+        if shown.len() == self.errors.len() {
+            shows.finish()
+        } else {
+            shows.finish_non_exhaustive()
+        }
+    }
+}
+
+/// Entries of which a message tells. A list may be as long as a file, and whoever mends twenty sees the next ones.
+const MOST_SHOWN: usize = 20;
 
 /// The end of a number that counts: 1st, 2nd, 3rd, 4th, 11th.
 fn ordinal(number: usize) -> &'static str {
@@ -140,6 +160,47 @@ mod tests {
         assert!(!shown.contains("hunter2"), "{shown}");
         let source = std::error::Error::source(&error).unwrap();
         assert_eq!(source.to_string(), error.errors().next().unwrap().1.to_string());
+    }
+
+    #[test]
+    fn however_many_cannot_be_read_a_message_tells_of_twenty() {
+        let wrong = |number: usize| AllowList::parse(vec!["tcp://x.example"; number]).unwrap_err();
+        let twenty = wrong(20).to_string();
+        assert!(
+            twenty.ends_with(&wrong(1).errors().next().unwrap().1.to_string()),
+            "{twenty}"
+        );
+        assert!(twenty.contains("the 20th, `tcp://x.example`"), "{twenty}");
+        let error = wrong(100_000);
+        assert_eq!(error.errors().len(), 100_000);
+        let shown = error.to_string();
+        assert!(
+            shown.starts_with("100000 of 100000 entries cannot be read: the 1st, ")
+                && shown.contains("; the 20th, ")
+                && shown.ends_with("; and 99980 more"),
+            "{shown}"
+        );
+        for shown in [shown, format!("{error:?}")] {
+            assert!(shown.len() < 10_000, "{}", shown.len());
+        }
+    }
+
+    // proves: RSN-4
+    #[test]
+    fn what_is_shown_to_developers_has_no_password_and_no_end_of_a_long_entry() {
+        let long = format!("*://{}.example", "x".repeat(100_000));
+        for secret in ["*://me:hunter2@d.example:1", "me:hunter2@d.example:1", &long] {
+            let error = AllowList::parse([secret]).unwrap_err();
+            let (_, own) = error.errors().next().unwrap();
+            assert_eq!(own.text(), secret, "who asks for the entry has it");
+            for shown in [format!("{error:?}"), format!("{own:?}"), format!("{error:#?}")] {
+                assert!(!shown.contains("hunter2") && shown.len() < 2000, "{shown}");
+                assert!(
+                    shown.contains("EntryError") && shown.contains("problem"),
+                    "{shown}"
+                );
+            }
+        }
     }
 
     #[test]

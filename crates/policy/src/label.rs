@@ -30,7 +30,8 @@ impl LabelKind {
     /// Every kind there is.
     pub const ALL: [Self; 3] = [Self::KeyValueStore, Self::SqliteDatabase, Self::AiModel];
 
-    /// The key of `spin.toml` whose list grants it.
+    /// The name that Outport's command has for the list that grants it, a key of its manifest; what another host calls it is
+    /// said by [`RemedyWords`](crate::RemedyWords).
     pub const fn list(self) -> &'static str {
         match self {
             Self::KeyValueStore => "key_value_stores",

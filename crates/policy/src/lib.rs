@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            author                       operator
-//!   allowed_outbound_hosts     --disallowed-outbound-hosts, limits, quotas
+//!         allowed hosts               denied hosts, limits, quotas
 //!             │ Entry::parse              │ Entry::parse
 //!         AllowList                   Operator { DenyList, RuntimeLimits, Quotas }
 //!             └────────────► Policy ◄─────┘

@@ -20,9 +20,9 @@ pub enum Location {
         /// The bytes of the file that hold the value.
         span: Range<usize>,
     },
-    /// An option of the command line, such as `--disallowed-outbound-hosts`.
+    /// An option of a command line.
     Option {
-        /// The option with its dashes.
+        /// The option as it is written there, with its dashes.
         name: Arc<str>,
     },
     /// An environment variable.

@@ -5,6 +5,7 @@
 //!
 //! A remedy names a [`Setting`]. What the host calls that is said when it is shown, by its [`RemedyWords`].
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::{
@@ -202,26 +203,39 @@ impl fmt::Display for Remedy {
 
 struct InWords<'a>(&'a Remedy, &'a dyn RemedyWords);
 
+impl InWords<'_> {
+    /// What the host calls the setting; what the crates do, if it says nothing.
+    fn name(&self, setting: Setting) -> Cow<'static, str> {
+        let name = self.1.name(setting);
+        if name.trim().is_empty() {
+            setting.neutral()
+        } else {
+            name
+        }
+    }
+}
+
 impl fmt::Display for InWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(remedy, words) = self;
-        if let Some(sentence) = words.sentence(remedy) {
+        let sentence = words.sentence(remedy);
+        if let Some(sentence) = sentence.filter(|sentence| !sentence.trim().is_empty()) {
             return f.write_str(&sentence);
         }
         match remedy {
-            Remedy::AddEntry(entry) => write!(f, "add \"{entry}\" to {}", words.name(Setting::AllowList)),
+            Remedy::AddEntry(entry) => write!(f, "add \"{entry}\" to {}", self.name(Setting::AllowList)),
             Remedy::AddEntryWithPort(host) => {
-                let list = words.name(Setting::AllowList);
+                let list = self.name(Setting::AllowList);
                 write!(f, "add \"*://{host}:PORT\" to {list}, PORT being the service's")
             }
             Remedy::AddLabel { kind, label } => {
-                write!(f, "add \"{label}\" to {}", words.name(Setting::Labels(*kind)))
+                write!(f, "add \"{label}\" to {}", self.name(Setting::Labels(*kind)))
             }
             Remedy::OfComponent(remedy) => write!(f, "{}, of the component itself", Self(remedy, *words)),
             Remedy::OfPart(remedy) => write!(f, "{}, of the part itself", Self(remedy, *words)),
-            Remedy::Inherit(list) => write!(f, "let the dependency inherit {}", words.name(*list)),
+            Remedy::Inherit(list) => write!(f, "let the dependency inherit {}", self.name(*list)),
             Remedy::Lookup(name) => write!(f, "look up `{name}` again before connecting"),
-            Remedy::Lift(setting) => write!(f, "the operator can lift this with {}", words.name(*setting)),
+            Remedy::Lift(setting) => write!(f, "the operator can lift this with {}", self.name(*setting)),
             Remedy::Undeny { text, location } => {
                 write!(f, "the operator denies `{}` ({location})", text::excerpt(text))
             }

@@ -65,6 +65,12 @@ impl Setting {
 
 /// The words of a host for its own settings.
 ///
+/// Words that are empty count as none. In events, and so in the audit log, a remedy is like all text of others: printable
+/// ASCII as it is, all else as `\u{…}`, and no more than 1000 characters. Words for people who read another script are for
+/// [`Remedy::in_words_of`], which escapes nothing.
+///
+/// A gate asks for them in the midst of a decision, on the thread of the guest: they must neither block nor panic.
+///
 /// ```
 /// use std::borrow::Cow;
 ///

@@ -5,14 +5,14 @@
 //! | | what could do something | for |
 //! | --- | --- | --- |
 //! | [`message`], [`path`], [`quote`] | is escaped, `\n`, `\u{202e}`; all letters stay | names and paths in sentences |
-//! | [`log`] | is escaped, and so is all that is not ASCII: letters that look like others, too | the audit log, denials |
+//! | [`log`], [`sentence_into_log`] | is escaped, and so is all that is not ASCII: letters that look like others, too | the audit log, denials |
 //! | [`terminal`], [`terminal_lines`] | is replaced by one column that is shown | quoted lines, in which columns count; and once more before a terminal |
 //!
 //! What could do something: control characters (C1 too, which some terminals obey), breaks of lines and paragraphs, and
 //! characters that change the direction of others or are not seen.
 //!
 //! However long a text is, a message stays readable and small: [`excerpt`] and [`quote`] end after 120 characters,
-//! [`log`] and [`begin`] after 300. Users and passwords in URLs do not get into the first two at all
+//! [`log`] and [`begin`] after 300, [`sentence_into_log`] after 1000. Users and passwords in URLs do not get into the first two at all
 //! ([`without_user_info`]).
 
 use std::borrow::Cow;
@@ -64,13 +64,17 @@ pub fn begin(text: fmt::Arguments<'_>) -> String {
 /// Printable ASCII as it is, all else as `\u{…}`: no control sequence, line break, bidirectional override or
 /// look-alike letter gets through. What is longer than 300 characters is cut and ends in `…`.
 pub fn log(text: &str) -> Cow<'_, str> {
-    if is_logged_as_it_is(text) {
+    log_up_to(LONGEST_LOGGED, text)
+}
+
+fn log_up_to(longest: usize, text: &str) -> Cow<'_, str> {
+    if is_logged_as_it_is(longest, text) {
         return Cow::Borrowed(text);
     }
-    let mut escaped = String::with_capacity(text.len().min(LONGEST_LOGGED) + 16);
+    let mut escaped = String::with_capacity(text.len().min(longest) + 16);
     for (index, c) in text.chars().enumerate() {
         match c {
-            _ if index == LONGEST_LOGGED => {
+            _ if index == longest => {
                 escaped.push('…');
                 break;
             }
@@ -83,10 +87,20 @@ pub fn log(text: &str) -> Cow<'_, str> {
 
 /// The same of a text that nobody else needs.
 pub fn into_log(text: String) -> String {
-    if is_logged_as_it_is(&text) {
+    into_log_up_to(LONGEST_LOGGED, text)
+}
+
+/// The same of a sentence, which is cut after 1000 characters: it has words of the host's around names that may be as long
+/// as [`log`] shows, and what is at its end counts.
+pub fn sentence_into_log(text: String) -> String {
+    into_log_up_to(LONGEST_SENTENCE, text)
+}
+
+fn into_log_up_to(longest: usize, text: String) -> String {
+    if is_logged_as_it_is(longest, &text) {
         text
     } else {
-        log(&text).into_owned()
+        log_up_to(longest, &text).into_owned()
     }
 }
 
@@ -137,8 +151,11 @@ const LONGEST_QUOTE: usize = 120;
 /// As many characters of one text as a log shows; a DNS name has at most 253.
 const LONGEST_LOGGED: usize = 300;
 
-fn is_logged_as_it_is(text: &str) -> bool {
-    text.len() <= LONGEST_LOGGED && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+/// As many characters of a sentence.
+const LONGEST_SENTENCE: usize = 1000;
+
+fn is_logged_as_it_is(longest: usize, text: &str) -> bool {
+    text.len() <= longest && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 struct Escaped<'t>(Cow<'t, str>);
@@ -247,6 +264,11 @@ mod tests {
         let exact = "x".repeat(300);
         assert_eq!(log(&exact), exact);
         assert_eq!(log(&"x".repeat(301)), format!("{exact}…"));
+        assert_eq!(into_log("x".repeat(301)), format!("{exact}…"));
+        let sentence = "x".repeat(1000);
+        assert_eq!(sentence_into_log(sentence.clone()), sentence);
+        assert_eq!(sentence_into_log("x".repeat(1001)), format!("{sentence}…"));
+        assert_eq!(sentence_into_log("ß".repeat(1001)), "\\u{df}".repeat(1000) + "…");
         assert_eq!(begin(format_args!("{exact}")), exact);
         let large = Some("x".repeat(1 << 20));
         let shown = begin(format_args!("{large:?}"));

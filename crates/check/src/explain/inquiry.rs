@@ -316,7 +316,7 @@ impl<'a> Inquiry<'a> {
 }
 
 /// As the app itself or one of its components, which no resolver knows.
-fn stays_inside(name: &Name) -> bool {
+pub(super) fn stays_inside(name: &Name) -> bool {
     name.is_service_chaining() || name.is_the_app_itself()
 }
 

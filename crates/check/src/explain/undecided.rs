@@ -10,12 +10,15 @@
 //! Not among them: addresses of this machine and link, which are refused to every name, those of an egress proxy, and
 //! aliases of denied names (DL-4).
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use outport_policy::{Address, Entry, HostPattern, Name, Policy, Protocol, Transport, text};
+use outport_policy::{Address, Entry, Host, HostPattern, Name, Operator, Policy, Protocol, Transport, text};
 use serde::Serialize;
 
+use super::inquiry::stays_inside;
+use super::{Assumption, Question};
 use crate::findings::DeniedNames;
 use crate::renderer::wrap;
 
@@ -134,6 +137,64 @@ fn covers_answers(entry: &Entry, names: DeniedNames) -> bool {
         HostPattern::Subdomains(_) | HostPattern::Any | HostPattern::ToSelf => false,
     })
 }
+
+/// A note on what is allowed as long as it has no address of a denied name of which nothing is assumed. None where there is
+/// no such name, or no address is asked for.
+pub(super) fn unknown_names(
+    question: &Question,
+    operator: &Operator,
+    assumed: &[Assumption],
+) -> Option<String> {
+    let purpose = match question {
+        Question::Socket { transport, port, .. } => Purpose::Port(Protocol::Socket(*transport), *port),
+        Question::Request {
+            host: Host::Name(name),
+            ..
+        } if stays_inside(name) => return None,
+        Question::Request { scheme, port, .. } => Purpose::Port(Protocol::Url(scheme), *port),
+        Question::Lookup { .. } => Purpose::AnyPort,
+        Question::Open { .. } => return None,
+    };
+    let denying = operator.deny.entries().iter();
+    let hosts = denying
+        .filter(|entry| purpose.is_denied_by(entry))
+        .flat_map(Entry::hosts);
+    // Those that are said already are as good as seen.
+    let mut seen: HashSet<&Name> = assumed.iter().map(|assumption| &assumption.name).collect();
+    let unknown: Vec<&Name> = hosts
+        .filter_map(|host| match host {
+            HostPattern::Name(name) if !name.is_localhost() => Some(name),
+            _ => None,
+        })
+        .filter(|name| seen.insert(name))
+        .collect();
+    let (say, option) = match unknown.as_slice() {
+        [] => return None,
+        [name] => (name.to_string(), format!("{name}=ADDRESS")),
+        [names @ .., last] if names.len() < MOST_NAMED => {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            (
+                format!("{} and {last}", names.join(", ")),
+                "NAME=ADDRESS".to_owned(),
+            )
+        }
+        names => {
+            let named: Vec<String> = names.iter().take(MOST_NAMED).map(ToString::to_string).collect();
+            let more = names.len() - MOST_NAMED;
+            (
+                format!("{} and {more} more", named.join(", ")),
+                "NAME=ADDRESS".to_owned(),
+            )
+        }
+    };
+    Some(format!(
+        "this is denied if a denied name has the same address: say what {say} {} to with `--dns {option}`",
+        if unknown.len() == 1 { "resolves" } else { "resolve" }
+    ))
+}
+
+/// Denied names that a note names.
+const MOST_NAMED: usize = 3;
 
 fn is_of_addresses(host: &HostPattern) -> bool {
     matches!(host, HostPattern::Address(_) | HostPattern::Network(_))

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use outport_policy::text::{into_log as escaped, log as escape};
+use outport_policy::text::{into_log as escaped, log as escape, sentence_into_log};
 use outport_policy::{Attempt, Denial, Entry, Host, Name, Permit, Reason, RemedyWords, Rule, text};
 use serde::{Serialize, Serializer};
 
@@ -62,7 +62,8 @@ pub struct AuditEvent {
     /// The entry that came closest to permitting it, on denial.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closest: Option<String>,
-    /// The remedy that would permit it, on denial, in the words of the host: the entry to add or the operator's setting.
+    /// The remedy that would permit it, on denial, in the words of the host: the entry to add or the operator's setting. At
+    /// most 1000 characters, and ASCII like all members but `component`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
     /// The further layers that refuse it, on denial: it is still denied when the remedy alone is applied.
@@ -191,7 +192,7 @@ fn cited(entry: &Entry) -> String {
 
 fn remedy(denial: &Denial<'_>, attempt: &Attempt<'_>, words: &dyn RemedyWords) -> Option<String> {
     let remedy = denial.remedy(attempt)?;
-    Some(escaped(remedy.in_words_of(words).to_string()))
+    Some(sentence_into_log(remedy.in_words_of(words).to_string()))
 }
 
 pub(super) fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {

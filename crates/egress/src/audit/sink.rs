@@ -16,6 +16,17 @@ pub enum Outcomes {
 }
 
 /// Somebody who is told of decisions.
+///
+/// All but [`reopen`](Self::reopen), [`flush`](Self::flush) and what is asked once is called on the thread of the guest, and
+/// [`wants`](Self::wants), [`is_available`](Self::is_available) and [`record`](Self::record) in the midst of the decision
+/// that is told. So none of them may block. Of the gate they may call:
+///
+/// - [`Egress::replace_operator`](crate::Egress::replace_operator): the policy is in force when it returns, for the next
+///   decision; open connections that it forbids are closed as soon as the present one is over, before the guest runs on.
+/// - What asks, counts or opens: [`Egress::operator`](crate::Egress::operator), [`Egress::metrics`](crate::Egress::metrics),
+///   [`Gate::open`](crate::Gate::open).
+///
+/// What they attempt themselves, by a [`Dialer`](crate::Dialer) or in a guest, is refused (`error.internal`): hand it to a task.
 pub trait AuditSink: Send + Sync + 'static {
     /// True if events with this verdict are to be made for this sink. Asked for every decision.
     fn wants(&self, verdict: Verdict) -> bool {
@@ -23,7 +34,8 @@ pub trait AuditSink: Send + Sync + 'static {
         true
     }
 
-    /// Takes one event. Called on the thread of the guest: must neither block nor panic.
+    /// Takes one event. Must neither block nor panic. A panic goes on through the guest's call, and since nobody knows then
+    /// what was recorded, that instance is refused everything from then on (ORD-4); other instances go on.
     fn record(&self, event: &AuditEvent);
 
     /// The outcomes that this sink is told of. Asked once. Default: none.

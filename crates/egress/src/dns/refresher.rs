@@ -4,7 +4,7 @@
 //! sooner than every [`SHORTEST`]. What they answer goes into the operator's policy as learned addresses. A refresh
 //! that fails keeps the last answer, and one that fails for one family the last addresses of that family; both are
 //! tried again soon. A name that is known not to exist has no addresses any more. A new deny list is resolved as soon
-//! as it is in force.
+//! as it is in force. Of a name that was not resolved yet no address is known, and so none is denied.
 //!
 //! This runs on a thread of its own, which ends when the [`Refresher`] or the [`Egress`] is dropped.
 
@@ -176,17 +176,17 @@ impl Known {
         };
         let addresses = match &result {
             Ok(answer) if answer.extent == Extent::OneFamily => {
-                tracing::warn!(
-                    %name,
-                    "a denied name was resolved in part; its last addresses of the other family stay denied"
-                );
-                with_the_other_family(&answer.addresses, last())
+                let both = with_the_other_family(&answer.addresses, last());
+                let kept = both.len() - answer.addresses.len();
+                tracing::warn!(%name, "a denied name was resolved in part; {}", left(kept, " of the other family"));
+                both
             }
             Ok(answer) => answer.addresses.clone(),
             Err(ResolveError::NoSuchName | ResolveError::NoAddress) => Vec::new(),
             Err(error) => {
-                tracing::warn!(%name, %error, "a denied name cannot be resolved; its last addresses stay denied");
-                last()
+                let last = last();
+                tracing::warn!(%name, %error, "a denied name cannot be resolved; {}", left(last.len(), ""));
+                last
             }
         };
         // Where something is missing it is asked for again soon, whatever the TTL of the rest.
@@ -215,6 +215,17 @@ impl Known {
     fn pause(&self, now: Instant) -> Duration {
         let next = self.names.values().map(|refreshed| refreshed.due).min();
         next.map_or(LONGEST, |due| due.saturating_duration_since(now))
+    }
+}
+
+/// What is denied where no answer came: the last `addresses` of `which` kind, if there are any.
+fn left(addresses: usize, which: &str) -> String {
+    let seconds = SHORTEST.as_secs();
+    match addresses {
+        0 => format!(
+            "its addresses{which} are not known and so not denied yet; it is tried again in {seconds} s"
+        ),
+        _ => format!("its last addresses{which} stay denied; it is tried again in {seconds} s"),
     }
 }
 

@@ -1,11 +1,14 @@
 //! What a decision looks at, under the lock of its instance, and what it changes.
 
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use ::metrics::Gauge;
-use outport_policy::{Grants, Peers, Policy};
+use outport_policy::{Grants, Peers, Policy, Reason};
 
-use crate::process::Component;
+use crate::denied::Denied;
+use crate::process::{Component, DecisionScope};
 
 /// What the decisions of one instance look at.
 pub(super) struct State {
@@ -14,6 +17,44 @@ pub(super) struct State {
     pub(super) peers: Peers,
     pub(super) unsolicited_recorded: Option<Instant>,
     pub(super) granted: GrantedNames,
+}
+
+/// The state, locked for one decision.
+pub(super) struct StateGuard<'e> {
+    // In this order: the lock is given back, and then what was put off until then is done.
+    state: MutexGuard<'e, State>,
+    _scope: DecisionScope,
+}
+
+impl<'e> StateGuard<'e> {
+    /// Locks the state.
+    ///
+    /// # Errors
+    ///
+    /// A panic has poisoned the lock, which refuses everything from then on (ORD-4); or the thread is in the midst of a
+    /// decision already, which called what asks here.
+    pub(super) fn lock(state: &'e Mutex<State>) -> Result<Self, Denied> {
+        let internal = || Denied::new(Reason::ErrorInternal);
+        let scope = DecisionScope::begin().ok_or_else(internal)?;
+        Ok(Self {
+            state: state.lock().map_err(|_| internal())?,
+            _scope: scope,
+        })
+    }
+}
+
+impl Deref for StateGuard<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for StateGuard<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
 }
 
 /// The names with grants, in the gauge of those of the component.

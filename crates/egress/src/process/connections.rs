@@ -40,7 +40,8 @@ impl Connections {
         }
     }
 
-    /// Judges every open connection again, and closes those that the deny list forbids.
+    /// Judges every open connection again, and closes those that the deny list forbids. Waits for the locks of instances:
+    /// nobody calls it who has one.
     pub(super) fn close_forbidden(&self) {
         // Judged out of the lock: each takes a decision, and a connection that ends meanwhile needs it to leave.
         let open: Vec<_> = self.lock().values().cloned().collect();

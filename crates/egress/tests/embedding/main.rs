@@ -13,11 +13,17 @@ mod page;
 mod quotas;
 #[expect(dead_code, reason = "the test is no program, and calls what that calls")]
 mod smallest;
+mod sync_host;
 mod wasi_0_3;
 
 use std::net::TcpListener;
+use std::sync::Arc;
 
+use outport_egress::Egress;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Store};
 use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi::p2::bindings::Command;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 
 #[tokio::test]
@@ -68,4 +74,33 @@ fn the_other_programs_run() {
     own_sink::main().unwrap();
     quotas::main().unwrap();
     own_interface::main().unwrap();
+    sync_host::main().unwrap();
+}
+
+/// Should this fail, the page is wrong where it says what comes of functions that block.
+#[tokio::test]
+async fn functions_of_wasi_that_block_panic_under_the_runtime_that_polls_the_guest() {
+    let engine = Engine::default();
+    let mut linker = Linker::new(&engine);
+    wasmtime_wasi::p2::add_to_linker_sync(&mut linker).unwrap();
+    outport_egress::add_to_linker(&mut linker).unwrap();
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(MemoryOutputPipe::new(4096));
+    wasi.args(&["script-guest", "dns.lookup localhost"]);
+    let gate = Egress::builder().build().unwrap().gate("shop", Arc::default());
+    let mut store = Store::new(&engine, gate.open().with_wasi(wasi.build()));
+    let component = Component::from_file(&engine, "../../guests/wasm/script-guest.wasm").unwrap();
+    let run = tokio::spawn(async move {
+        let command = Command::instantiate_async(&mut store, &component, &linker)
+            .await
+            .unwrap();
+        command.wasi_cli_run().call_run(&mut store).await
+    });
+    let panic = run.await.unwrap_err().into_panic();
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said = said.or(panic.downcast_ref::<&str>().copied()).unwrap();
+    assert!(
+        said.contains("Cannot start a runtime from within a runtime"),
+        "{said}"
+    );
 }

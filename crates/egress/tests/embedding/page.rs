@@ -54,6 +54,7 @@ fn every_program_on_the_page_is_one_that_runs() {
         "own_sink",
         "quotas",
         "own_interface",
+        "sync_host",
     ] {
         let program = read(&format!("crates/egress/tests/embedding/{name}.rs"));
         assert!(

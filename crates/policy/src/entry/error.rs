@@ -9,11 +9,12 @@ use super::suggestion::to_deny;
 use crate::{Location, text, without_user_info};
 
 /// An entry that cannot be read: the entry as written, where, what is wrong with which part of it, and what to
-/// write instead where that can be told. Its message quotes the beginning only of an entry that is very long.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// write instead where that can be told. Its message quotes the beginning only of an entry that is very long, and so does
+/// `Debug`; neither has users and passwords.
+#[derive(Clone, PartialEq, Eq)]
 pub struct EntryError(Box<Parts>);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Parts {
     text: Box<str>,
     location: Location,
@@ -109,6 +110,19 @@ fn networks_called(word: &str) -> Option<&'static str> {
         "link-local" => Some("*://{169.254.0.0/16,[fe80::]/10}:*"),
         "all" | "any" => Some("*://*:*"),
         _ => None,
+    }
+}
+
+impl fmt::Debug for EntryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The problem in its words: what it quotes of the entry is bounded there.
+        f.debug_struct("EntryError")
+            .field("text", &text::excerpt(&self.shown()))
+            .field("location", &self.0.location)
+            .field("problem", &format_args!("{}", self.0.problem))
+            .field("span", &self.0.span)
+            .field("instead", &self.0.instead.as_deref().map(text::excerpt))
+            .finish()
     }
 }
 

@@ -91,6 +91,30 @@ fn a_refresh_that_fails_for_one_family_keeps_the_last_addresses_of_that_family()
 }
 
 #[test]
+fn the_log_says_of_what_cannot_be_resolved_whether_anything_is_denied() {
+    for (addresses, which, said) in [
+        (
+            0,
+            "",
+            "its addresses are not known and so not denied yet; it is tried again in 30 s",
+        ),
+        (2, "", "its last addresses stay denied; it is tried again in 30 s"),
+        (
+            0,
+            " of the other family",
+            "its addresses of the other family are not known and so not denied yet; it is tried again in 30 s",
+        ),
+        (
+            1,
+            " of the other family",
+            "its last addresses of the other family stay denied; it is tried again in 30 s",
+        ),
+    ] {
+        assert_eq!(left(addresses, which), said);
+    }
+}
+
+#[test]
 fn a_name_that_is_no_longer_denied_is_forgotten() {
     let (mut known, now) = (Known::default(), Instant::now());
     known.note(name("evil.example"), answer(&["10.0.0.1"]), now);

@@ -167,6 +167,37 @@ fn a_remedy_is_told_in_the_words_of_the_host() {
     }
 }
 
+/// A host whose words are this.
+struct Says(&'static str);
+
+impl RemedyWords for Says {
+    fn name(&self, _setting: Setting) -> std::borrow::Cow<'static, str> {
+        self.0.into()
+    }
+
+    fn sentence(&self, _remedy: &Remedy) -> Option<String> {
+        Some(self.0.to_owned())
+    }
+}
+
+// proves: RSN-2
+#[test]
+fn words_that_say_nothing_leave_no_sentence_with_a_gap() {
+    for remedy in [
+        Remedy::AddEntry("*://a:1".into()),
+        Remedy::AddEntryWithPort(Host::Name(name("a.example"))),
+        Remedy::OfPart(Box::new(Remedy::AddEntry("*://a:1".into()))),
+        Remedy::Inherit(Setting::AllowList),
+        Remedy::Lift(Setting::Udp),
+        Remedy::Lookup(name("a.example")),
+    ] {
+        for nothing in ["", " \n"] {
+            assert_eq!(remedy.in_words_of(&Says(nothing)).to_string(), remedy.to_string());
+        }
+        assert_eq!(remedy.in_words_of(&Says("ask us")).to_string(), "ask us");
+    }
+}
+
 // proves: RSN-2, RSN-5
 #[test]
 fn a_denial_says_what_would_permit_it() {
