@@ -110,10 +110,15 @@ mod tests {
             let linker = linker(shut);
             let refused = linker.instantiate_pre(&guest(&linker, "script-guest-p3.wasm"));
             let refused = format!("{:#}", refused.err().unwrap());
-            assert!(
-                refused.contains("`wasi:http/client@0.3") && refused.contains("`send`"),
-                "{refused}"
-            );
+            // Which of them it names first is the guest's affair; versions of it and the linker may differ.
+            let is_named = shut.iter().any(|(interface, functions)| {
+                let name = interface.split('@').next().unwrap();
+                refused.contains(&format!("`{name}@0.3"))
+                    && functions
+                        .iter()
+                        .any(|function| refused.contains(&format!("`{function}`")))
+            });
+            assert!(is_named, "{refused}");
             // Those of WASI 0.2 have nothing to do with it.
             linker
                 .instantiate_pre(&guest(&linker, "script-guest.wasm"))
