@@ -84,6 +84,8 @@ pub fn native(folder: &Path, name: &str) -> PathBuf {
     run(of_a_terminal(&mut cargo)
         .args(["build", "--quiet", "--locked", "--release"])
         .current_dir(folder)
+        // Not by rustup, which heeds a `rust-toolchain` file in the folder of a package.
+        .env("RUSTC", Path::new(env!("CARGO")).with_file_name("rustc"))
         .env("CARGO_TARGET_DIR", &target));
     target.join("release").join(name)
 }
