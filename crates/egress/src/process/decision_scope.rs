@@ -17,9 +17,9 @@ pub(crate) struct DecisionScope(());
 impl DecisionScope {
     /// Begins one; none if the thread is in the midst of another one.
     pub(crate) fn begin() -> Option<Self> {
-        DECIDING
-            .with(|deciding| !deciding.replace(true))
-            .then_some(Self(()))
+        let is_first = DECIDING.with(|deciding| !deciding.replace(true));
+        // Made only where it is handed out: one that is dropped ends the decision.
+        is_first.then(|| Self(()))
     }
 }
 
