@@ -369,9 +369,10 @@ fn path_of(route: &str) -> String {
 /// A word as a shell reads it. What a path may have besides these means something else to one.
 fn in_a_shell(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/:-._~%@+,=".contains(c);
-    match word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+    if word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -245,9 +245,10 @@ fn replace_text(path: &Path, text: &str) -> io::Result<()> {
     fs::File::open(path)?
         .take(BYTE_ORDER_MARK.len() as u64)
         .read_to_end(&mut begin)?;
-    match begin == BYTE_ORDER_MARK.as_bytes() {
-        true => replace(path, &format!("{BYTE_ORDER_MARK}{text}")),
-        false => replace(path, text),
+    if begin == BYTE_ORDER_MARK.as_bytes() {
+        replace(path, &format!("{BYTE_ORDER_MARK}{text}"))
+    } else {
+        replace(path, text)
     }
 }
 

@@ -119,9 +119,10 @@ fn in_a_shell(path: &Path) -> Option<String> {
     let is_plain = typed
         .chars()
         .all(|c| c.is_alphanumeric() || "/-_.+,:@%".contains(c));
-    let quoted = match is_plain && !typed.is_empty() {
-        true => typed.to_owned(),
-        false => format!("'{}'", typed.replace('\'', r"'\''")),
+    let quoted = if is_plain && !typed.is_empty() {
+        typed.to_owned()
+    } else {
+        format!("'{}'", typed.replace('\'', r"'\''"))
     };
     // Otherwise `cd` takes it for an option, and `-` for where it was before.
     let is_option = typed.starts_with('-');

@@ -144,9 +144,10 @@ fn push_inline(list: &mut Array, mut table: InlineTable) {
 
 fn insert(tables: &mut dyn TableLike, key: &str, table: Table) {
     // What is within an inline table is inline as well.
-    let item = match tables.get_values().is_empty() || !is_inline(tables) {
-        true => Item::Table(table),
-        false => Item::Value(table.into_inline_table().into()),
+    let item = if tables.get_values().is_empty() || !is_inline(tables) {
+        Item::Table(table)
+    } else {
+        Item::Value(table.into_inline_table().into())
     };
     tables.insert(key, item);
 }
@@ -266,9 +267,10 @@ mod tests {
             );
             assert_eq!(
                 text.matches('\n').count(),
-                match manifest.contains('\r') {
-                    true => text.matches("\r\n").count(),
-                    false => text.matches('\n').count(),
+                if manifest.contains('\r') {
+                    text.matches("\r\n").count()
+                } else {
+                    text.matches('\n').count()
                 }
             );
         }

@@ -29,9 +29,12 @@ pub(super) struct Stopped;
 pub(super) fn template() -> Result<&'static Template, Failure> {
     let terminal = Term::stderr();
     let lines: Vec<String> = lines().collect();
-    let index = answered(|| match has_room(&terminal, &lines) {
-        true => menu(&terminal, &lines),
-        false => list(&terminal, &lines),
+    let index = answered(|| {
+        if has_room(&terminal, &lines) {
+            menu(&terminal, &lines)
+        } else {
+            list(&terminal, &lines)
+        }
     })?;
     ALL.get(index).ok_or_else(|| Failure::Broken(Stopped.into()))
 }

@@ -440,7 +440,7 @@ mod tests {
         let places = places(folder.path(), &["*"]);
         let mut looker = Looker::default();
         let first = look(&mut looker, &places);
-        assert_eq!(looker.touched, [PathBuf::new(); 0]);
+        assert!(looker.touched.is_empty(), "{:?}", looker.touched);
         fs::remove_file(&file).unwrap();
         fs::write(folder.path().join("other"), "").unwrap();
         fs::rename(folder.path().join("other"), folder.path().join("b")).unwrap();
