@@ -2010,7 +2010,7 @@ fn what_is_allowed_as_long_as_no_denied_name_has_its_address_says_so() {
     let denying = operator(&[
         "*://a.example:5432",
         "https://b.example",
-        "*://{a,c,d,e,f}.example:443",
+        "*://{a.example,c.example,d.example,e.example,f.example}:443",
         "udp://g.example:5432",
         "*://{localhost,*.h.example}:5432",
     ]);
