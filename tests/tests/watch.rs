@@ -362,7 +362,9 @@ fn a_manifest_with_a_mistake_changes_nothing_until_it_is_mended() {
     fs::create_dir(watched.at("other")).unwrap();
     watched.write("other/build", BUILD);
     watched.serves(3);
-    assert_eq!(http::get(address, "/").unwrap().status, 200);
+    until("the one before is gone", || {
+        http::get(address, "/").unwrap().status == 200
+    });
     watched.run.stop().expect_code(0);
 }
 
