@@ -1,6 +1,6 @@
 //! The author's side: `allowed_outbound_hosts` of one component, compiled, and the labels that it lists.
 
-use crate::index::{Index, Lack, Side};
+use crate::index::{CellsOfAddress, Index, Lack, Side};
 use crate::{
     Address, Ending, Endpoint, EntriesError, Entry, EntryScheme, Grants, Host, Label, LabelKind, Name,
     Protocol, Reason, Transport, entries,
@@ -112,9 +112,14 @@ impl AllowList {
     }
 
     pub(crate) fn permits_address(&self, remote: Endpoint, protocol: Protocol<'_>) -> Option<&Entry> {
-        self.index
-            .find_address(remote.address, Side::Allow, protocol, remote.port)
-            .map(|found| found.entry)
+        let found = self.at(remote.address).find(Side::Allow, protocol, remote.port)?;
+        Some(found.entry)
+    }
+
+    /// The entries' patterns that the address lies under.
+    #[inline]
+    pub(crate) fn at(&self, address: Address) -> CellsOfAddress<'_> {
+        self.index.at(address)
     }
 
     pub(crate) fn permits_name(&self, name: &Name, protocol: Protocol<'_>, port: u16) -> Option<&Entry> {
@@ -151,14 +156,16 @@ impl AllowList {
             .lists_address(address, |entry| entry.schemes().iter().any(permits))
     }
 
-    /// The reason why no entry permits a socket to `remote`. `granted` is a name that grants the address all the same.
-    pub(crate) fn miss_of_socket(
-        &self,
+    /// The reason why no entry permits a socket to `remote`, which lies under `patterns`. `granted` is a name that grants the
+    /// address all the same.
+    pub(crate) fn miss_of_socket<'p>(
+        &'p self,
+        patterns: &CellsOfAddress<'p>,
         remote: Endpoint,
         transport: Transport,
         granted: Option<&Name>,
         grants: &Grants,
-    ) -> Miss<'_> {
+    ) -> Miss<'p> {
         let protocol = Protocol::Socket(transport);
         if self.is_empty() {
             return (Reason::AllowNone, None, None);
@@ -174,11 +181,7 @@ impl AllowList {
             };
             return (reason, self.permits_lookup(name), Some(name.clone()));
         }
-        if let (reason, Some(entry)) = near(self.index.closest_to_address(
-            remote.address,
-            protocol,
-            remote.port,
-        )) {
+        if let (reason, Some(entry)) = near(patterns.closest(protocol, remote.port)) {
             return (reason, Some(entry), None);
         }
         match self
@@ -198,7 +201,7 @@ impl AllowList {
         let closest = match host {
             Host::Name(name) if protocol.reaches_the_app(name) => self.index.closest_to_self(),
             Host::Name(name) => self.index.closest_to_name(name, protocol, port),
-            Host::Address(address) => self.index.closest_to_address(*address, protocol, port),
+            Host::Address(address) => self.at(*address).closest(protocol, port),
         };
         let (reason, closest) = near(closest);
         (reason, closest, None)

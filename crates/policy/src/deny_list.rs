@@ -176,7 +176,7 @@ impl DenyList {
         }
         address.readings().find_map(|reading| {
             let index = &self.compiled.index;
-            if let Some(found) = index.find_address(reading, Side::Deny, protocol, port) {
+            if let Some(found) = index.at(reading).find(Side::Deny, protocol, port) {
                 let reason = match found.by {
                     Match::Network if !names_localhost(found.entry) => Reason::DenyNetwork,
                     _ => Reason::DenyHost,
@@ -297,7 +297,9 @@ impl DenyList {
             .map(|at| &self.compiled.blocked[*at])
     }
 
-    fn is_empty(&self) -> bool {
+    /// True if it denies nothing. What was learned is nobody's without an entry.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
         self.compiled.index.is_empty() && self.compiled.blocked.is_empty()
     }
 }

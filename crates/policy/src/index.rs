@@ -26,6 +26,7 @@ use foldhash::fast::RandomState;
 use self::cell::{Cell, EntryId};
 pub(crate) use self::cell::{Lack, Side};
 use self::draft::Drafts;
+use self::networks::Holding;
 pub(crate) use self::networks::Networks;
 pub(crate) use self::port_map::PortMap;
 use crate::{Address, Entry, HostPattern, Name, Protocol, Scheme, Transport};
@@ -43,6 +44,12 @@ pub(crate) enum Match {
 pub(crate) struct Found<'p> {
     pub(crate) entry: &'p Entry,
     pub(crate) by: Match,
+}
+
+/// The patterns of a list that an address lies under: looked for once, and asked as often as there are questions about it.
+pub(crate) struct CellsOfAddress<'p> {
+    index: &'p Index,
+    holding: Holding<'p, (Match, Cell)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -83,26 +90,13 @@ impl Index {
         &self.entries
     }
 
-    /// The entry that answers for a literal address.
-    pub(crate) fn find_address(
-        &self,
-        address: Address,
-        side: Side,
-        protocol: Protocol<'_>,
-        port: u16,
-    ) -> Option<Found<'_>> {
-        for (by, cell) in self.networks.holding(address) {
-            if let Some(id) = cell.find(side, protocol, port) {
-                let entry = self.entry(id);
-                return Some(Found { entry, by: *by });
-            }
+    /// The patterns that a literal address lies under.
+    #[inline]
+    pub(crate) fn at(&self, address: Address) -> CellsOfAddress<'_> {
+        CellsOfAddress {
+            index: self,
+            holding: self.networks.holding(address),
         }
-        // `*` last, so that what is found by the address itself is told as that.
-        let id = self.any.find(side, protocol, port)?;
-        Some(Found {
-            entry: self.entry(id),
-            by: Match::Any,
-        })
     }
 
     /// The entry that answers for a name.
@@ -180,8 +174,9 @@ impl Index {
         protocol: Protocol<'_>,
         port: u16,
     ) -> Option<u16> {
-        self.cells_of_address(address)
-            .filter_map(|(cell, _)| cell.reach(side, protocol, port))
+        self.at(address)
+            .cells()
+            .filter_map(|cell| cell.reach(side, protocol, port))
             .max()
     }
 
@@ -196,17 +191,6 @@ impl Index {
         self.cells_of_name(name)
             .filter_map(|cell| cell.reach(side, protocol, port))
             .max()
-    }
-
-    /// The entry that covers the address and lacks least to permit the attempt, where none permits it.
-    pub(crate) fn closest_to_address(
-        &self,
-        address: Address,
-        protocol: Protocol<'_>,
-        port: u16,
-    ) -> Option<(Lack, &Entry)> {
-        let cells = self.cells_of_address(address).map(|(cell, _)| cell);
-        self.closest(cells, protocol, port)
     }
 
     /// The entry that covers the name and lacks least to permit the attempt, where none permits it.
@@ -258,11 +242,33 @@ impl Index {
         let parents = parents.into_iter().flatten();
         parents.filter_map(|parent| self.subdomains.get(parent))
     }
+}
 
-    fn cells_of_address(&self, address: Address) -> impl Iterator<Item = (&Cell, Match)> + use<'_> {
-        self.networks
-            .holding(address)
-            .map(|(by, cell)| (cell, *by))
-            .chain([(&self.any, Match::Any)])
+impl<'p> CellsOfAddress<'p> {
+    /// The entry that answers for the address.
+    #[inline]
+    pub(crate) fn find(&self, side: Side, protocol: Protocol<'_>, port: u16) -> Option<Found<'p>> {
+        for (by, cell) in self.holding.clone() {
+            if let Some(id) = cell.find(side, protocol, port) {
+                let entry = self.index.entry(id);
+                return Some(Found { entry, by: *by });
+            }
+        }
+        // `*` last, so that what is found by the address itself is told as that.
+        let id = self.index.any.find(side, protocol, port)?;
+        Some(Found {
+            entry: self.index.entry(id),
+            by: Match::Any,
+        })
+    }
+
+    /// The entry that covers the address and lacks least to permit the attempt, where none permits it.
+    pub(crate) fn closest(&self, protocol: Protocol<'_>, port: u16) -> Option<(Lack, &'p Entry)> {
+        self.index.closest(self.cells(), protocol, port)
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &'p Cell> + use<'p> {
+        let named = self.holding.clone().map(|(_, cell)| cell);
+        named.chain([&self.index.any])
     }
 }

@@ -5,6 +5,7 @@
 //! away again (DL-3). An answer to a look-up passes the rebinding guard here (DNS-9).
 
 use super::Policy;
+use crate::index::Side;
 use crate::{
     Address, AnswerSource, Attempt, Denial, Endpoint, Host, Limit, Name, Protocol, Reason, Rule, Setting,
     Situation, Transport,
@@ -124,8 +125,9 @@ impl Policy {
     ) -> Result<Rule<'p>, Denial<'p>> {
         let protocol = Protocol::Socket(transport);
         // An entry for the address itself needs no look-up, so it comes before the grants.
-        if let Some(entry) = self.allow.permits_address(remote, protocol) {
-            return Ok(Rule::Entry(entry));
+        let patterns = self.allow.at(remote.address);
+        if let Some(found) = patterns.find(Side::Allow, protocol, remote.port) {
+            return Ok(Rule::Entry(found.entry));
         }
         let mut denied = None;
         let mut granted = None;
@@ -158,7 +160,7 @@ impl Policy {
         Err(denied.unwrap_or_else(|| {
             let miss = self
                 .allow
-                .miss_of_socket(remote, transport, granted, situation.grants);
+                .miss_of_socket(&patterns, remote, transport, granted, situation.grants);
             let (reason, closest, name) = miss;
             Denial::new(reason).near(closest).named(name)
         }))

@@ -9,10 +9,10 @@ use crate::{Attempt, Denial, Host, Protocol, Reason, Transport};
 
 impl Policy {
     pub(super) fn deny_list<'p>(&'p self, attempt: &Attempt<'_>) -> Option<Denial<'p>> {
-        if self.allow.is_the_operators() {
+        let deny = &self.operator.deny;
+        if deny.is_empty() || self.allow.is_the_operators() {
             return None;
         }
-        let deny = &self.operator.deny;
         let limits = &self.operator.limits;
         let refusal = match *attempt {
             Attempt::Connect { transport, remote } => {
