@@ -118,7 +118,6 @@ fn what_the_watcher_says_is_no_change_where_it_stands_in_a_watched_file() {
 }
 
 #[test]
-#[ignore = "failed once in three runs on a busy machine, why is not known: the unit tests of records.rs hold the rule"]
 fn what_a_build_leaves_running_is_named_and_does_not_have_it_built_without_end() {
     // It ends with the folder.
     let writer = "(sh -c 'echo $PPID' > writer; while date +%N > left.py; do sleep 0.2; done)";
@@ -131,7 +130,8 @@ fn what_a_build_leaves_running_is_named_and_does_not_have_it_built_without_end()
         "left.py changes again and again right after the build of web, as if that had left something running",
     );
     let builds = watched.said("Built web");
-    assert!(builds <= 14, "{}", watched.run);
+    // Seven rounds count, and a few before them, in which it wrote while the build ran, do not.
+    assert!(builds <= 12, "{}", watched.run);
     // What somebody else changes is built at once.
     watched.write("guest.py", guest::path("quickstart").display().to_string());
     watched.answers("quickstart");

@@ -11,7 +11,7 @@
 //! that somebody has saved a file again and again.
 //!
 //! What a build has left running may write what it watches, too. Files that change within [`SOON`] after the build's end, the
-//! same ones more than [`MOST_ROUNDS`] times in a row, are held: a change of them alone counts when they have not changed for
+//! same ones more than [`MOST_ROUNDS`] times in a row, those while the next build runs counted, are held: a change of them alone counts when they have not changed for
 //! a while, which doubles with each round. So a change of the author's is late, and never lost.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -196,6 +196,10 @@ impl Records {
         }
         record.weight += if after < AT_ONCE { 3 } else { 1 };
         if record.weight <= ENOUGH {
+            // What a build has left running goes on writing while the next one runs.
+            if record.rounds > 0 && changed.iter().all(|path| record.restless.contains(path)) {
+                record.rounds += 1;
+            }
             return Meaning::Outdated;
         }
         record.weight = 0;
@@ -353,6 +357,36 @@ mod tests {
         // Who changes something later is the author.
         assert_eq!(round(&mut records, 30, 4), (false, Todo::Build));
         assert_eq!(round(&mut records, 40, 1), (false, Todo::Build));
+    }
+
+    #[test]
+    fn what_a_build_left_running_is_held_as_soon_where_it_writes_while_the_next_one_runs() {
+        let id = ComponentId::parse("web").unwrap();
+        let mut records = Records::default();
+        let recipe = |number: u32| Recipe {
+            build: "make".into(),
+            sources: contents(&number.to_string()),
+        };
+        let mut rounds = 0;
+        for number in 0.. {
+            let (before, now) = (recipe(number), recipe(number + 1));
+            rounds += 1;
+            // Now while it builds, now right after.
+            if number % 2 == 1 {
+                let late = Duration::from_secs(9);
+                assert_eq!(
+                    records.meaning(&id, &before.sources, &now.sources, late),
+                    Meaning::Outdated
+                );
+                records.ended_outdated(&id);
+            } else {
+                records.ended(&id, Outcome::Built(before), Duration::ZERO);
+                if records.changed_after_build(&id, &now, Instant::now()).is_some() {
+                    break;
+                }
+            }
+        }
+        assert_eq!(rounds, MOST_ROUNDS + 1);
     }
 
     #[test]
