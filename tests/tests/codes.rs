@@ -185,3 +185,13 @@ fn completions_offer_the_codes() {
         }
     }
 }
+
+#[test]
+fn who_reads_no_further_has_seen_enough() {
+    let finished = Outport::command("completions")
+        .option("zsh")
+        .after("mkfifo read; head -c 1 read > /dev/null & exec > read")
+        .finish()
+        .expect_code(0);
+    assert_eq!(finished.stderr, "", "{finished}");
+}

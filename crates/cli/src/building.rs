@@ -17,7 +17,6 @@ mod command;
 mod tools;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Component as Step, Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -30,7 +29,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use self::command::{Ended, Running};
 use crate::failure::Failure;
 use crate::files::Files;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, print};
 
 /// The components that are to be built.
 pub(crate) struct Plan<'m> {
@@ -114,7 +113,7 @@ impl<'m> Plan<'m> {
             for step in &self.steps {
                 match self.build(step, &mut asked, terminal).await? {
                     Built::Done(line) if told == Told::Terminal => terminal.say(&line),
-                    Built::Done(line) => std::io::stdout().write_all(line.as_bytes())?,
+                    Built::Done(line) => print(&line)?,
                     Built::Stopped(status) => return Ok(status),
                     Built::Failed(error) => {
                         terminal.show(&error, files);

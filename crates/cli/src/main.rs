@@ -72,7 +72,6 @@ mod unmatched;
 mod upgrade;
 mod written_values;
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -124,8 +123,7 @@ fn main() {
     let is_all_asked = built::is_all_asked(&words);
     let line = match configuration::read(words) {
         Err(Unread::Line(error)) if error.kind() == ErrorKind::DisplayVersion && is_all_asked => {
-            // A closed standard output is no reason for a panic.
-            let written = io::stdout().write_all(built::description().as_bytes());
+            let written = terminal::print(&built::description());
             std::process::exit(i32::from(written.is_err()));
         }
         Ok(line) => line,

@@ -77,6 +77,19 @@ impl Volume {
     }
 }
 
+/// Writes the result of a command to standard output. Who reads it may have seen enough before its end, as `head` has.
+///
+/// # Errors
+///
+/// Those of writing, but for the one that nobody reads any more.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut output = io::stdout();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 impl Terminal {
     pub(crate) fn new(quiet: bool, verbose: bool) -> Self {
         let volume = match (quiet, verbose) {

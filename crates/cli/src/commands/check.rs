@@ -7,7 +7,6 @@
 mod code;
 mod report;
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -20,7 +19,7 @@ use crate::appearance::Appearance;
 use crate::failure::Failure;
 use crate::operator_options::OperatorOptions;
 use crate::replacement::replace;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, print};
 
 /// Hold manifest, entries, components and the operator's policy against each other.
 ///
@@ -77,7 +76,7 @@ pub(super) fn check(options: &Options, terminal: Terminal) -> Result<i32, Failur
     if options.fix {
         report = options.fixed(report, &app, terminal)?;
     }
-    io::stdout().write_all(options.shown(&report, terminal).as_bytes())?;
+    print(&options.shown(&report, terminal))?;
     Ok(match report.outcome {
         Outcome::Fine => 0,
         Outcome::Fails => 1,

@@ -1,7 +1,5 @@
 //! `outport completions`: a script that completes commands and options in a shell.
 
-use std::io::{self, Write};
-
 use anyhow::Context;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
@@ -9,6 +7,7 @@ use outport_check::CodePage;
 
 use crate::CommandLine;
 use crate::failure::Failure;
+use crate::terminal::print;
 
 /// Print a script that completes commands and options in a shell.
 ///
@@ -27,9 +26,8 @@ pub(super) fn completions(options: &Options) -> Result<i32, Failure> {
     if options.shell == Shell::Fish {
         script.extend(codes_for_fish().into_bytes());
     }
-    io::stdout()
-        .write_all(&script)
-        .context("cannot write the script to standard output")?;
+    let script = String::from_utf8(script).context("the script is not text")?;
+    print(&script).context("cannot write the script to standard output")?;
     Ok(0)
 }
 

@@ -5,7 +5,6 @@
 //! says that something that was given cannot be used.
 
 use std::ffi::OsStr;
-use std::io::{self, Write};
 
 use clap::{Args, CommandFactory, ValueEnum};
 use outport_check::Diagnostic;
@@ -23,6 +22,7 @@ use crate::limit_options::LimitOptions;
 use crate::operator_options::OperatorOptions;
 use crate::reference_options::ReferenceOptions;
 use crate::service::ServiceOptions;
+use crate::terminal::print;
 
 /// Say what every operator option comes to, and where that is from: the command line, the environment, the file of
 /// `--config`, or its default.
@@ -99,7 +99,7 @@ pub(super) fn config(options: &Options) -> Result<i32, Failure> {
             Format::Json => json(&shown, &options.given)?,
         }
     };
-    io::stdout().write_all(text.as_bytes())?;
+    print(&text)?;
     if !options.schema && !options.example {
         options.validate()?;
     }

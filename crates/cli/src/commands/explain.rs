@@ -9,7 +9,6 @@
 mod codes;
 
 use std::collections::{BTreeSet, HashSet};
-use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,7 +28,7 @@ use crate::appearance::Appearance;
 use crate::failure::Failure;
 use crate::files::{Files, read_text};
 use crate::operator_options::{OperatorOptions, OperatorSettings};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, print};
 
 /// Say what would happen to a destination, layer by layer, or what an app may reach.
 ///
@@ -91,7 +90,7 @@ enum Format {
 
 pub(super) fn explain(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
     if let Some(text) = options.explained_codes()? {
-        io::stdout().write_all(text.as_bytes())?;
+        print(&text)?;
         return Ok(0);
     }
     let mut files = Files::default();
@@ -110,11 +109,14 @@ pub(super) fn explain(options: &Options, terminal: Terminal) -> Result<i32, Fail
         (questions, _) => options.each(&policies, &parts, questions, &settings)?,
     };
     if let ([policy], [_, ..]) = (policies.as_slice(), questions.as_slice()) {
-        options.tell_of_parts(policy, &parts, &questions, &settings, &files);
+        terminal.show_all(
+            &options.other_answers(policy, &parts, &questions, &settings),
+            &files,
+        );
     }
-    options.warn_of_unused_assumptions(&settings.operator, &files);
-    options.warn_of_missing_components(&app, &files);
-    io::stdout().write_all(text.as_bytes())?;
+    terminal.show_all(&options.unused_assumptions(&settings.operator), &files);
+    terminal.show_all(&options.missing_components(&app), &files);
+    print(&text)?;
     Ok(status)
 }
 
@@ -191,14 +193,13 @@ impl Options {
     }
 
     /// A part may have another answer than its component, which is the one that was given.
-    fn tell_of_parts(
+    fn other_answers(
         &self,
         policy: &Policy,
         parts: &[Policy],
         questions: &[Question],
         settings: &OperatorSettings,
-        files: &Files,
-    ) {
+    ) -> Vec<Diagnostic> {
         let verdict = |policy: &Policy, question| {
             explain_one(policy, question, &self.dns, settings.denied_names()).verdict
         };
@@ -207,19 +208,19 @@ impl Options {
                 .iter()
                 .any(|question| verdict(part, question) != verdict(policy, question))
         };
-        for part in parts.iter().filter(differs) {
+        let note = |part: &Policy| {
             let part = text::excerpt(part.component());
             let note = Diagnostic::note(format!(
                 "this is the answer for `{}` itself, and another one for its part `{part}`",
                 policy.component()
             ));
-            let note = note.helped_by(format!("`--component '{part}'` gives that"));
-            Terminal::new(false, false).show(&note, files);
-        }
+            note.helped_by(format!("`--component '{part}'` gives that"))
+        };
+        parts.iter().filter(differs).map(note).collect()
     }
 
     /// A name that is misspelled in `--dns` would leave the verdict as it is without it.
-    fn warn_of_unused_assumptions(&self, operator: &Operator, files: &Files) {
+    fn unused_assumptions(&self, operator: &Operator) -> Vec<Diagnostic> {
         let denied = operator.deny.exact_names();
         let proxies = operator.egress_proxy.iter().flat_map(EgressProxy::named);
         let proxies: HashSet<&Host> = proxies.map(|(host, _)| host).collect();
@@ -228,6 +229,7 @@ impl Options {
             is_proxy || self.asked().any(|question| question.name() == Some(name))
         };
         let mut told = HashSet::new();
+        let mut warnings = Vec::new();
         for Assumption { name, .. } in &self.dns {
             let is_denied = !self.destinations.is_empty() && denied.contains(name);
             if (asked(name) && !name.is_localhost()) || is_denied || !told.insert(name) {
@@ -240,26 +242,27 @@ impl Options {
                 "no destination that is asked about has this name, and the operator denies no host of this name"
                     .to_owned()
             };
-            Terminal::new(false, false).show(&warning.helped_by(why), files);
+            warnings.push(warning.helped_by(why));
         }
+        warnings
     }
 
     /// An entry for a component that is not there permits what nobody answers.
-    fn warn_of_missing_components(&self, app: &ResolvedApp, files: &Files) {
+    fn missing_components(&self, app: &ResolvedApp) -> Vec<Diagnostic> {
         let asked = self.asked().filter_map(Question::name);
         let components = asked.filter_map(|name| name.as_str().strip_suffix(".spin.internal"));
         let missing: BTreeSet<&str> = components
             .filter(|asked| ids(app).all(|id| id.as_str() != *asked))
             .collect();
         let known: Vec<String> = ids(app).map(|id| format!("`{id}`")).collect();
-        for id in missing {
+        let warning = |id| {
             let warning = Diagnostic::warning(format!(
                 "the app has no component `{}`: nobody answers, whatever is permitted",
                 text::excerpt(id)
             ));
-            let advice = format!("its components are {}", known.join(", "));
-            Terminal::new(false, false).show(&warning.helped_by(advice), files);
-        }
+            warning.helped_by(format!("its components are {}", known.join(", ")))
+        };
+        missing.into_iter().map(warning).collect()
     }
 
     fn each(

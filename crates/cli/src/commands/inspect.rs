@@ -6,7 +6,6 @@ mod human;
 mod inspected;
 mod json;
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -24,7 +23,7 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::kernel_sandbox::SandboxOptions;
 use crate::load_options::LoadOptions;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, print};
 
 /// Say what a file is, who made it, what it imports and exports, and what would be made of it to run it.
 ///
@@ -94,7 +93,7 @@ pub(super) fn inspect(options: &Options, terminal: Terminal) -> Result<i32, Fail
         Format::Human => human(&inspected),
         Format::Json => json(&inspected)?,
     };
-    io::stdout().write_all(told.as_bytes())?;
+    print(&told)?;
     Ok(status)
 }
 

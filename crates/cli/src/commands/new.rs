@@ -10,7 +10,6 @@
 pub(super) mod answers;
 mod questions;
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use answers::{Answers, Asker};
@@ -21,7 +20,7 @@ use outport_policy::text;
 use crate::failure::Failure;
 use crate::templates::project_name::ProjectName;
 use crate::templates::{self, Start, Template, placement};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, print};
 
 /// Make a new app from a template.
 ///
@@ -51,7 +50,7 @@ pub(crate) struct Options {
 pub(super) fn new(options: Options, terminal: Terminal) -> Result<i32, Failure> {
     if options.list {
         let lines: String = templates::lines().map(|line| line + "\n").collect();
-        io::stdout().write_all(lines.as_bytes())?;
+        print(&lines)?;
         return Ok(0);
     }
     let asker = Asker::new(&options.answers)?;

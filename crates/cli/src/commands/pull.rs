@@ -1,7 +1,7 @@
 //! `outport pull`: an app or a component from a registry, into the cache or into a directory.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::fetching::ClientArguments;
 use crate::load_options::LoadOptions;
 use crate::reference_options::{ReferenceOptions, parse};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, print};
 
 /// Pull an app or a component from a registry.
 ///
@@ -60,7 +60,7 @@ pub(super) fn pull(options: &Options, terminal: Terminal) -> Result<i32, Failure
         })?;
     }
     let digest = artifact.reference.digest().map(ToString::to_string);
-    writeln!(io::stdout(), "{}", digest.unwrap_or_default())?;
+    print(&format!("{}\n", digest.unwrap_or_default()))?;
     Ok(0)
 }
 

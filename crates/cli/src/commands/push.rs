@@ -1,7 +1,6 @@
 //! `outport push`: an app of this machine, to a registry, in the layout that Spin, containerd and SpinKube read.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -18,7 +17,7 @@ use crate::files::Files;
 use crate::load_options::LoadOptions;
 use crate::progress;
 use crate::reference_options::{RegistryArguments, parse, registry_advice};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, print};
 
 /// Push an app to a registry, in the layout that Spin, containerd and SpinKube read.
 ///
@@ -72,7 +71,7 @@ pub(super) fn push(options: &Options, terminal: Terminal) -> Result<i32, Failure
         "Pushed {reference}: {} layers with {} bytes, of which {} were new",
         pushed.layers, pushed.bytes, pushed.sent
     ));
-    writeln!(io::stdout(), "{digest}")?;
+    print(&format!("{digest}\n"))?;
     Ok(0)
 }
 

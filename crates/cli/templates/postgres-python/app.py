@@ -15,9 +15,11 @@ import pg8000.native  # noqa: E402
 
 def connect() -> pg8000.native.Connection:
     url = urlsplit(os.environ["DATABASE_URL"])
+    if url.scheme not in ("postgres", "postgresql") or not url.hostname:
+        sys.exit("DATABASE_URL is not postgres://USER:PASSWORD@HOST:PORT/DATABASE")
     return pg8000.native.Connection(
         unquote(url.username or "postgres"),
-        host=url.hostname or "localhost",
+        host=url.hostname,
         port=url.port or 5432,
         database=unquote(url.path.lstrip("/")) or None,
         # Without one pg8000 fails at its own code where the server asks for it.
