@@ -27,15 +27,25 @@
 //! # Ok::<(), outport_records::LineProblem>(())
 //! ```
 
+mod durations;
 mod file;
+mod filter;
 mod lines;
+mod peer;
 mod reading;
+mod recent;
 mod record;
+mod runs;
+pub mod summary;
 mod timestamp;
 mod zstd_frames;
 
+pub use durations::Durations;
 pub use file::OpenProblem;
+pub use filter::{Code, Destination, Filter};
 pub use lines::{LONGEST_LINE, Lines, Piece};
+pub use peer::Peer;
 pub use reading::{Damaged, Input, Place, Reading, Tally, read};
 pub use record::{AlsoRefused, Decision, LineProblem, Outcome, Record, Stage, Verdict};
+pub use runs::Run;
 pub use timestamp::{NotATime, Timestamp};

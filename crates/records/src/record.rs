@@ -140,6 +140,9 @@ pub struct Outcome<'a> {
     /// The proxy that the connection goes through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub via: Option<Cow<'a, str>>,
+    /// Of a look-up, the name whose grants made room for those of this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evicted: Option<Cow<'a, str>>,
     /// Milliseconds since the decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
@@ -252,6 +255,8 @@ struct Line<'a> {
     error: Option<Text<'a>>,
     #[serde(borrow)]
     via: Option<Text<'a>>,
+    #[serde(borrow)]
+    evicted: Option<Text<'a>>,
     duration_ms: Option<u64>,
     sent: Option<u64>,
     received: Option<u64>,
@@ -332,6 +337,7 @@ impl<'a> Line<'a> {
             status: self.status,
             error: text(self.error),
             via: text(self.via),
+            evicted: text(self.evicted),
             duration_ms: self.duration_ms,
             sent: self.sent,
             received: self.received,
