@@ -38,6 +38,7 @@ mod record;
 mod runs;
 pub mod summary;
 mod timestamp;
+pub mod why;
 mod zstd_frames;
 
 pub use durations::Durations;

@@ -25,12 +25,18 @@ pub struct Peer<'a> {
 impl<'a> Peer<'a> {
     /// The peer of an `attempt` at `destination`, which was looked up or dialled by `name`.
     pub fn of(attempt: &'a str, destination: &'a str, name: Option<&'a str>) -> Self {
-        let mut protocol = attempt.split('.').next().unwrap_or(attempt);
+        // Byte by byte: the texts are short, and there are millions.
+        let dot = attempt.bytes().position(|byte| byte == b'.');
+        let mut protocol = &attempt[..dot.unwrap_or(attempt.len())];
         let mut rest = destination;
-        if let Some((scheme, authority)) = destination.split_once("://") {
+        let colon = destination
+            .bytes()
+            .position(|byte| byte == b':')
+            .unwrap_or_default();
+        if let Some(authority) = destination[colon..].strip_prefix("://") {
             rest = authority;
             if protocol == "http" {
-                protocol = scheme;
+                protocol = &destination[..colon];
             }
         }
         let (host, port) = split_port(rest);

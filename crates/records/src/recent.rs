@@ -49,6 +49,22 @@ impl<K: Eq + Hash, V> Recent<K, V> {
         }
     }
 
+    /// The value of a key, which is one of the newest from now on.
+    pub(crate) fn renewed(&mut self, key: &K) -> Option<&mut V>
+    where
+        K: Clone,
+    {
+        if let Some(value) = self.old.remove(key) {
+            self.insert(key.clone(), value);
+        }
+        self.young.get_mut(key)
+    }
+
+    /// All that are there, in no order.
+    pub(crate) fn into_all(self) -> impl Iterator<Item = (K, V)> {
+        self.young.into_iter().chain(self.old)
+    }
+
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         self.young.remove(key).or_else(|| self.old.remove(key))
     }
@@ -77,6 +93,18 @@ mod tests {
         assert_eq!(recent.get(&3), None);
         assert_eq!(recent.remove(&999), Some(1998));
         assert_eq!(recent.get(&999), None);
+    }
+
+    #[test]
+    fn what_is_renewed_stays() {
+        let mut recent = Recent::new(10);
+        recent.insert(1000, 7);
+        for number in 0..100 {
+            recent.insert(number, 0);
+            assert_eq!(recent.renewed(&1000), Some(&mut 7), "{number}");
+        }
+        assert_eq!(recent.renewed(&5), None);
+        assert!(recent.into_all().count() <= 20);
     }
 
     #[test]

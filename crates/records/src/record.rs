@@ -12,6 +12,8 @@
 //! Texts stay in the line that they were read from, but for those with an escape in them. Members that are not known are
 //! passed over: a later version may have more. A kind of attempt, a reason and an error are texts for the same reason.
 
+mod quick;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
@@ -204,8 +206,10 @@ impl<'a> Record<'a> {
     ///
     /// The line is not a record.
     pub fn parse(line: &'a [u8]) -> Result<Self, LineProblem> {
-        let line: Line<'a> =
-            serde_json::from_slice(line).map_err(|error| LineProblem::NotRead(error.to_string()))?;
+        let line: Line<'a> = match quick::members(line) {
+            Some(line) => line,
+            None => serde_json::from_slice(line).map_err(|error| LineProblem::NotRead(error.to_string()))?,
+        };
         line.try_into()
     }
 
@@ -220,7 +224,7 @@ impl<'a> Record<'a> {
 }
 
 /// All members that a line can have. One struct, since an enum without a tag would have each line read twice.
-#[derive(Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 struct Line<'a> {
     ts: Timestamp,
     id: Option<u64>,
@@ -267,7 +271,7 @@ struct Line<'a> {
 }
 
 /// A text that stays in its line: serde borrows a `Cow` only where it is not in an `Option`.
-#[derive(Deserialize)]
+#[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 

@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 
 /// A point in time in milliseconds since 1970-01-01T00:00:00Z, from that to the end of the year 9999. Displayed and
 /// serialised as `2026-03-01T09:30:00.125Z`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
 /// The text is not a point in time, or one before 1970 or after 9999.
