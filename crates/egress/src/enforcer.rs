@@ -212,6 +212,14 @@ impl Enforcer {
             .map(|(_, decision)| decision)
     }
 
+    /// Judges one address of an answer to the look-up that `lookup` permitted.
+    pub(crate) fn authorize_answer(&self, attempt: &Attempt<'_>, lookup: DecisionId) -> Result<(), Denied> {
+        let mut state = self.state()?;
+        let recording = Recording::AnswerTo(lookup);
+        self.decide(&mut state, attempt, self.usage(), recording, now())
+            .map(drop)
+    }
+
     /// Asks what would be said to an attempt while `usage` is held. Nobody is told and nothing is counted, and it
     /// permits nothing.
     pub(crate) fn recheck(&self, attempt: &Attempt<'_>, usage: Usage) -> Result<(), Denied> {
@@ -370,15 +378,15 @@ impl Enforcer {
         Ok((state.grants.begin(name.clone()), decision))
     }
 
-    /// Replaces the grants of the name that `ticket` stands for.
-    pub(crate) fn settle_lookup(&self, ticket: Ticket, outcome: LookupOutcome) {
+    /// Replaces the grants of the name that `ticket` stands for, and answers the name whose grants made room, if one's did.
+    pub(crate) fn settle_lookup(&self, ticket: Ticket, outcome: LookupOutcome) -> Option<Name> {
         // Behind a poisoned lock nothing is permitted any more, so no grant is missed.
         self.end_lookup();
-        if let Ok(mut state) = self.state() {
-            let state = &mut *state;
-            state.grants.settle(ticket, outcome, now());
-            state.granted.are(state.grants.names());
-        }
+        let mut state = self.state().ok()?;
+        let state = &mut *state;
+        state.grants.settle(ticket, outcome, now());
+        state.granted.are(state.grants.names());
+        state.grants.evicted().cloned()
     }
 
     /// Gives a look-up up; it grants nothing.
@@ -427,7 +435,7 @@ impl Enforcer {
         let whose = (self.component.name(), self.number);
         match state.policy.decide(attempt, &situation) {
             // Whatever would be recorded, and cannot be, is not done.
-            Decision::Allow(_) if recording == Recording::Always && !recorder.can_record() => {
+            Decision::Allow(_) if recording.is_complete() && !recorder.can_record() => {
                 let reason = Reason::AuditUnavailable;
                 self.refuse(attempt.operation(), &destination(attempt), reason);
                 Err(Denied::new(reason))
@@ -436,13 +444,14 @@ impl Enforcer {
                 if recording != Recording::Aside {
                     self.count_permit(attempt);
                 }
-                if recording != Recording::Always || !recorder.wants(Verdict::Allow) {
+                if !recording.is_complete() || !recorder.wants(Verdict::Allow) {
                     // No number is drawn where nobody is told of it: all threads share the counter.
                     return Ok((permit, DecisionId::default()));
                 }
                 let id = recorder.next_decision();
-                self.record(Verdict::Allow, || {
-                    AuditEvent::allowed(id.get(), whose, attempt, &permit)
+                self.record(Verdict::Allow, || AuditEvent {
+                    lookup: recording.lookup(),
+                    ..AuditEvent::allowed(id.get(), whose, attempt, &permit)
                 });
                 Ok((permit, DecisionId(Some(id))))
             }
@@ -450,7 +459,7 @@ impl Enforcer {
                 if recording != Recording::Aside {
                     self.count_denial(attempt.operation(), denial.reason());
                 }
-                if matches!(recording, Recording::Always | Recording::OnDenial) {
+                if recording.is_complete() || recording == Recording::OnDenial {
                     let destination = || escape(&destination(attempt)).into_owned();
                     let rule = denial.cited();
                     self.trace_denial(attempt.operation(), destination, denial.reason(), rule);
@@ -459,7 +468,10 @@ impl Enforcer {
                     self.record(Verdict::Deny, || {
                         let (all, words) =
                             (state.policy.denials(attempt, &situation), &*self.process().words);
-                        AuditEvent::denied(id.get(), whose, attempt, &denial, &all, words)
+                        AuditEvent {
+                            lookup: recording.lookup(),
+                            ..AuditEvent::denied(id.get(), whose, attempt, &denial, &all, words)
+                        }
                     });
                 }
                 Err(Denied::new(denial.reason()))

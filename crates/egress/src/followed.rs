@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use outport_policy::Attempt;
+use outport_policy::{Attempt, Name};
 
 use crate::audit::{ABANDONED, AuditOutcome, EndedBy, Stage, code_of, destination, escape, escaped, is_dial};
 use crate::counts::ConnectionCounts;
@@ -46,6 +46,8 @@ pub(crate) struct Followed {
     peer_ends: AtomicBool,
     /// The proxy that the connection goes through.
     proxy: OnceLock<Arc<ProxyServer>>,
+    /// The name whose grants made room for those of this look-up.
+    evicted: OnceLock<Name>,
     sent: AtomicU64,
     received: AtomicU64,
 }
@@ -123,6 +125,7 @@ impl Followed {
             cause: OnceLock::new(),
             peer_ends: AtomicBool::new(false),
             proxy: OnceLock::new(),
+            evicted: OnceLock::new(),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
         });
@@ -186,6 +189,11 @@ impl Followed {
         if let Some(counts) = &self.counts {
             counts.received.increment(amount as u64);
         }
+    }
+
+    /// Notes the name whose grants made room for those of this look-up.
+    pub(crate) fn note_evicted(&self, name: Name) {
+        let _ = self.evicted.set(name);
     }
 
     /// Notes why it ends. The first cause counts.
@@ -311,6 +319,7 @@ impl Followed {
             let elapsed = self.since.elapsed().as_millis();
             outcome.duration_ms = Some(u64::try_from(elapsed).unwrap_or(u64::MAX));
             outcome.via = self.proxy.get().map(ToString::to_string);
+            outcome.evicted = self.evicted.get().map(|name| escaped(name.to_string()));
             complete(&mut outcome);
             outcome
         });

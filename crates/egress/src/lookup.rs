@@ -33,7 +33,7 @@ use outport_policy::{Address, AnswerSource, Attempt, Host, Layer, LookupOutcome,
 pub(crate) use self::observed::ObservedLookup;
 use crate::denied::{Denied, DeniedKind};
 use crate::dns::{Answer, Extent, ResolveError};
-use crate::enforcer::Enforcer;
+use crate::enforcer::{DecisionId, Enforcer};
 use crate::followed::{self, Followed};
 
 /// A look-up that has started.
@@ -100,6 +100,7 @@ impl Lookup {
             name,
             spelling,
             ticket: Some(ticket),
+            decision,
             followed,
         }))
     }
@@ -111,6 +112,7 @@ pub(crate) struct PendingLookup {
     name: Name,
     spelling: Spelling,
     ticket: Option<Ticket>,
+    decision: DecisionId,
     followed: Option<Arc<Followed>>,
     /// From the moment of the permit, whether or not anybody waits for the answer. Taken when the answer is.
     observed: Option<ObservedLookup>,
@@ -120,7 +122,7 @@ impl PendingLookup {
     /// The addresses that the guest may have; they are granted by then.
     pub(crate) async fn answer(mut self) -> Result<Vec<Address>, LookupError> {
         let observed = self.observed.take();
-        let (outcome, result) = match judged(&self.enforcer, &self.name, self.spelling, observed).await {
+        let (outcome, result) = match self.judged(observed).await {
             Ok((_, addresses)) if addresses.is_empty() => (LookupOutcome::Nothing, Err(LookupError::Denied)),
             Ok((chain, addresses)) => (
                 LookupOutcome::Answered {
@@ -133,7 +135,10 @@ impl PendingLookup {
         };
         if let Some(ticket) = self.ticket.take() {
             // Before the guest sees the answer: it may connect in the next moment (DNS-3).
-            self.enforcer.settle_lookup(ticket, outcome);
+            let evicted = self.enforcer.settle_lookup(ticket, outcome);
+            if let (Some(followed), Some(evicted)) = (&self.followed, evicted) {
+                followed.note_evicted(evicted);
+            }
         }
         match (&result, &self.followed) {
             (Ok(_), Some(followed)) => followed.done(),
@@ -145,6 +150,29 @@ impl PendingLookup {
         }
         result
     }
+
+    /// The part that is left of the answer, after each address was judged: the chain and the addresses.
+    async fn judged(
+        &self,
+        observed: Option<ObservedLookup>,
+    ) -> Result<(Vec<Name>, Vec<Address>), LookupError> {
+        let Answer {
+            chain,
+            mut addresses,
+            source,
+            ..
+        } = resolve(&self.enforcer, &self.name, self.spelling, observed).await?;
+        addresses.retain(|address| {
+            let attempt = Attempt::Answer {
+                name: &self.name,
+                chain: &chain,
+                address: *address,
+                source,
+            };
+            self.enforcer.authorize_answer(&attempt, self.decision).is_ok()
+        });
+        Ok((chain, addresses))
+    }
 }
 
 impl Drop for PendingLookup {
@@ -153,31 +181,6 @@ impl Drop for PendingLookup {
             self.enforcer.abandon_lookup(ticket);
         }
     }
-}
-
-/// The part that is left of the answer for `name`, after each address was judged: the chain and the addresses.
-async fn judged(
-    enforcer: &Enforcer,
-    name: &Name,
-    spelling: Spelling,
-    observed: Option<ObservedLookup>,
-) -> Result<(Vec<Name>, Vec<Address>), LookupError> {
-    let Answer {
-        chain,
-        mut addresses,
-        source,
-        ..
-    } = resolve(enforcer, name, spelling, observed).await?;
-    addresses.retain(|address| {
-        let attempt = Attempt::Answer {
-            name,
-            chain: &chain,
-            address: *address,
-            source,
-        };
-        enforcer.authorize(&attempt, enforcer.usage()).is_ok()
-    });
-    Ok((chain, addresses))
 }
 
 /// Judges a name that a search domain made of the one that the guest may look up: the operator may deny it, but the

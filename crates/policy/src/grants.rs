@@ -37,6 +37,7 @@ pub struct Grants {
     in_flight: Vec<Weak<InFlight>>,
     most_names: usize,
     next_ticket: u64,
+    evicted: Option<Name>,
 }
 
 #[derive(Clone, Debug)]
@@ -119,6 +120,7 @@ impl Grants {
             in_flight: Vec::new(),
             most_names,
             next_ticket: 0,
+            evicted: None,
         }
     }
 
@@ -138,6 +140,7 @@ impl Grants {
 
     /// Puts the outcome of a look-up in force, all of it at once.
     pub fn settle(&mut self, ticket: Ticket, outcome: LookupOutcome, now: Instant) -> Settled {
+        self.evicted = None;
         let (name, number) = (ticket.0.name.clone(), ticket.0.number);
         let (chain, addresses) = match outcome {
             LookupOutcome::Failed => return Settled::Unchanged,
@@ -176,6 +179,11 @@ impl Grants {
         let mut newest_first = self.ended.0.iter().rev();
         let (_, name, ending) = newest_first.find(|(own, ..)| *own == address)?;
         Some((name, *ending))
+    }
+
+    /// The name that made room for another one when a look-up was last settled, if one did (DNS-12).
+    pub fn evicted(&self) -> Option<&Name> {
+        self.evicted.as_ref()
     }
 
     /// The number of names that are remembered, those without an address included.
@@ -226,6 +234,7 @@ impl Grants {
         in_flight
             .filter(|own| own.name == name && own.number < forgotten.ticket)
             .for_each(|own| own.superseded.store(true, Ordering::Relaxed));
+        self.evicted = Some(name);
     }
 
     fn end(&mut self, address: Address, name: &Name, ending: Ending) {

@@ -48,6 +48,9 @@ pub struct AuditEvent {
     /// The name that the destination was looked up by, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The number of the decision that permitted the look-up which this is an answer to, of a `dns.answer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lookup: Option<u64>,
     /// The verdict.
     pub verdict: Verdict,
     /// The stable code of the reason, on denial.
@@ -174,6 +177,7 @@ impl AuditEvent {
             attempt: what,
             destination: escape(destination).into_owned(),
             name: None,
+            lookup: None,
             verdict: Verdict::Allow,
             reason: None,
             detail: None,
@@ -286,6 +290,7 @@ pub(super) mod tests {
             attempt: "tcp.connect",
             destination: destination.to_owned(),
             name: Some("db.example.com".to_owned()),
+            lookup: None,
             verdict: Verdict::Deny,
             reason: Some("allow.port"),
             detail: Some("an entry names the host, but not this port"),

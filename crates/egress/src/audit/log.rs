@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::event::{AuditEvent, Verdict};
 use super::outcome::AuditOutcome;
 use super::sink::{AuditSink, Outcomes};
@@ -30,9 +32,14 @@ pub static AUDIT_LOG: LogKind = LogKind {
 /// `{"ts":…,"lost":N}` in their place. A disk that refuses to be written to is reported once a minute, as a `tracing`
 /// error, and tried again; what waits meanwhile is kept as far as there is room. Embedders who want nothing to pass
 /// that is not recorded make it a [required sink](crate::EgressBuilder::required_sink).
+///
+/// Each line ends with the member `process`: numbers of decisions and instances begin anew with a process, and one that
+/// replaces another writes to the same log while that still ends.
 pub struct AuditLog {
     log: LineLog,
     only_denials: bool,
+    /// When it was made, in milliseconds since 1970.
+    process: u64,
 }
 
 impl AuditLog {
@@ -76,7 +83,20 @@ impl AuditLog {
         Self {
             log,
             only_denials: false,
+            process: Timestamp::now().millis(),
         }
+    }
+
+    /// What it has of a decision or an outcome.
+    fn line(&self, value: &impl Serialize) -> Option<String> {
+        let mut line = json_line(value)?;
+        // By its end, so that what others are told of a decision knows nothing of logs.
+        if line.pop() == Some('}') {
+            line.push_str(",\"process\":");
+            line.push_str(&self.process.to_string());
+            line.push('}');
+        }
+        Some(line)
     }
 
     /// Writes denials, and nothing of what is permitted.
@@ -111,7 +131,7 @@ impl AuditSink for AuditLog {
     }
 
     fn record_outcome(&self, outcome: &AuditOutcome) {
-        if let Some(line) = json_line(outcome) {
+        if let Some(line) = self.line(outcome) {
             self.log.put(line);
         }
     }
@@ -130,7 +150,7 @@ impl AuditSink for AuditLog {
     }
 
     fn record(&self, event: &AuditEvent) {
-        if let Some(line) = json_line(event) {
+        if let Some(line) = self.line(event) {
             // A decision leaves room for outcomes: the end of what is permitted already cannot be refused for want of
             // it.
             self.log.put_below(DECISIONS, line);
@@ -343,10 +363,11 @@ mod tests {
             "\u{1b}[2J\u{9b}31m\u{202e}\u{2028}\u{e0041}\u{7f}",
         ] {
             let event = denial(name, "10.0.0.5:5432");
-            let line = json_line(&event).unwrap();
+            let line = AuditLog::to(std::io::sink()).unwrap().line(&event).unwrap();
             assert!(line.chars().all(|c| text::mask(c) == c), "{line:?}");
             let read: serde_json::Value = serde_json::from_str(&line).unwrap();
             assert_eq!(read["component"], name);
+            assert!(read["process"].as_u64().unwrap() > 1_700_000_000_000, "{line:?}");
             let shown = event.to_string();
             assert!(shown.chars().all(|c| text::mask(c) == c), "{shown:?}");
         }

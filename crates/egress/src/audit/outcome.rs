@@ -88,6 +88,9 @@ pub struct AuditOutcome {
     /// The proxy that the connection goes through, as `SCHEME://HOST:PORT`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
+    /// Of a look-up, the name whose grants made room for this one's (DNS-12).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evicted: Option<String>,
     /// Milliseconds since the decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
@@ -127,6 +130,7 @@ impl AuditOutcome {
             error: None,
             said: None,
             via: None,
+            evicted: None,
             duration_ms: None,
             sent: None,
             received: None,
@@ -251,6 +255,7 @@ pub(super) mod tests {
             error: Some("connection-refused".to_owned()),
             said: None,
             via: None,
+            evicted: None,
             duration_ms: Some(12),
             sent: None,
             received: None,

@@ -11,12 +11,29 @@ use crate::spans;
 pub(super) enum Recording {
     /// The decision is counted and becomes an event.
     Always,
+    /// The same of an answer to the look-up that this decision permitted, which the event names.
+    AnswerTo(DecisionId),
     /// The decision is counted, and becomes an event if it is a denial.
     OnDenial,
     /// The decision is counted.
     Never,
     /// Nothing: it belongs to another one, which is recorded.
     Aside,
+}
+
+impl Recording {
+    /// True if the decision becomes an event whatever it is.
+    pub(super) fn is_complete(self) -> bool {
+        matches!(self, Self::Always | Self::AnswerTo(_))
+    }
+
+    /// The number of the decision about the look-up that is answered.
+    pub(super) fn lookup(self) -> Option<u64> {
+        match self {
+            Self::AnswerTo(lookup) => lookup.recorded(),
+            _ => None,
+        }
+    }
 }
 
 impl Enforcer {
