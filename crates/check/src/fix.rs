@@ -10,8 +10,8 @@ use std::ops::Range;
 
 use toml_edit::{Array, Document, DocumentMut, Item, TableLike, Value};
 
-pub use self::list_edit::{ListEdit, edit_lists};
 use self::layout::{comment, first_line, joined, last_line, prefix, suffix};
+pub use self::list_edit::{ListEdit, edit_lists};
 use self::old_list::move_list;
 use crate::diagnostic::{Diagnostic, Fix};
 

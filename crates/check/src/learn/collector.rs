@@ -168,6 +168,10 @@ impl Collector {
         let (Some(name), Ok(address)) = (name, address) else {
             return;
         };
+        // As an entry it means the app, which only requests reach (AL-7).
+        if name.is_the_app_itself() || name.is_service_chaining() {
+            return;
+        }
         if self.lookups.answered(asker, &name, address) {
             self.seen.answer(&asker.0, &name);
             self.note(asker, Target::Lookup { name }, event);

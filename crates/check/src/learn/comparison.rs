@@ -161,7 +161,9 @@ fn counts(used: &Use, uses: &[&Use]) -> bool {
 fn covering<'a>(least: &LeastEntry<'a>, present: &[Present<'a>]) -> Vec<&'a Entry> {
     let covers = |one: &Present<'a>| match one {
         Present::Wider { entry, uses } | Present::Needed { entry, uses } => {
-            let own = uses.iter().any(|used| least.uses.iter().any(|own| own.target == used.target));
+            let own = uses
+                .iter()
+                .any(|used| least.uses.iter().any(|own| own.target == used.target));
             own.then_some(*entry)
         }
         Present::NeverUsed(_) => None,

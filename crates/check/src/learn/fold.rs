@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use outport_policy::{Address, Host, Name, redundant};
+use outport_policy::{Host, Name, redundant};
 
 use super::least::{Draft, DraftHost, Kind};
 use crate::findings::is_public_suffix;
@@ -107,7 +107,10 @@ fn parent_of(host: &Host) -> Option<Name> {
 }
 
 fn wildcard(parent: &Name, _: &[Draft<'_>]) -> Option<(String, String)> {
-    Some((format!("*.{parent}"), format!("every other name below `{parent}`")))
+    Some((
+        format!("*.{parent}"),
+        format!("every other name below `{parent}`"),
+    ))
 }
 
 /// The widest network that the address may be put into.
@@ -192,7 +195,9 @@ fn without_needless(drafts: Vec<Draft<'_>>) -> Vec<Draft<'_>> {
     }
     let is_needless = |number: &usize| needless.iter().any(|(own, _)| own == number);
     let kept = drafts.into_iter().enumerate();
-    let kept = kept.filter(|(number, _)| !is_needless(number)).map(|(_, draft)| draft);
+    let kept = kept
+        .filter(|(number, _)| !is_needless(number))
+        .map(|(_, draft)| draft);
     let mut kept: Vec<_> = kept.collect();
     kept.sort_by_key(Draft::text);
     kept
@@ -206,9 +211,3 @@ const LEAST_ADDRESSES: usize = 2;
 
 const WIDEST_V4: u8 = 24;
 const WIDEST_V6: u8 = 64;
-
-/// True if the address is one that a network may be made of.
-#[cfg(test)]
-pub(super) fn may_be_folded(address: Address) -> bool {
-    network_of(&Host::Address(address)).is_some()
-}

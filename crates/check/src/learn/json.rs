@@ -10,6 +10,7 @@ use super::uses::{Target, Times, Use};
 /// The result as JSON, with a line end.
 pub fn learn_json(lists: &[Comparison<'_>], seen: &Seen) -> String {
     let report = Report {
+        version: 1,
         lists: lists.iter().map(List::of).collect(),
         refused: seen.refusals().map(Refused::of).collect(),
         unanswered: seen
@@ -32,6 +33,7 @@ pub fn learn_json(lists: &[Comparison<'_>], seen: &Seen) -> String {
 
 #[derive(Serialize)]
 struct Report<'a> {
+    version: u32,
     lists: Vec<List<'a>>,
     refused: Vec<Refused<'a>>,
     unanswered: Vec<Unanswered<'a>>,

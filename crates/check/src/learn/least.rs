@@ -32,10 +32,7 @@ pub struct LeastEntry<'u> {
 /// let in more than was used.
 pub fn least<'u>(uses: &[&'u Use], asked: Fold) -> Vec<LeastEntry<'u>> {
     let drafts = drafts(uses);
-    fold(drafts, asked)
-        .into_iter()
-        .filter_map(Draft::entry)
-        .collect()
+    fold(drafts, asked).into_iter().filter_map(Draft::entry).collect()
 }
 
 /// An entry in the making.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use outport_policy::{
-    Address, AllowList, Attempt, Decision, Endpoint, Grants, Host, Limit, LookupOutcome, Name, Operator, Peers,
-    Policy, PortRange, Quotas, RequestMethod, RuntimeLimits, Situation, Transport, Usage,
+    Address, AllowList, Attempt, Decision, Endpoint, Grants, Host, Limit, LookupOutcome, Name, Operator,
+    Peers, Policy, PortRange, Quotas, RequestMethod, RuntimeLimits, Situation, Transport, Usage,
 };
 
 use super::uses::{Target, Use};

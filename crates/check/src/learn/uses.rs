@@ -100,7 +100,8 @@ impl Times {
     }
 
     /// Those of both.
-    pub(super) fn with(&self, other: &Self) -> Self {
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
         Self {
             count: self.count.saturating_add(other.count),
             first: self.first.clone().min(other.first.clone()),

@@ -35,6 +35,7 @@ use crate::brokers;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::inherited::Inherited;
+use crate::learner;
 use crate::limit_options::LimitOptions;
 use crate::network::Network;
 use crate::operator_options::OperatorOptions;
@@ -170,6 +171,12 @@ impl Options {
             operator,
             limits,
         }
+    }
+
+    /// The same for these components alone, built first where that is asked for.
+    pub(super) fn of_components(mut self, component: Vec<ComponentId>, build: bool) -> Self {
+        (self.component, self.build) = (component, build);
+        self
     }
 
     pub(super) fn operator(&self) -> &OperatorOptions {
@@ -332,6 +339,14 @@ impl Options {
         by_hand: Option<(&ComponentId, Option<EventKind>)>,
     ) -> Result<App, Failure> {
         let Startup { settings, files, .. } = &ready.startup;
+        let opened;
+        let written = match &self.operator.learner {
+            Some(_) => {
+                opened = written.clone().with_entries_for_all(&learner::any_host());
+                &opened
+            }
+            None => written,
+        };
         let allow: HashMap<_, _> = written
             .components()
             .map(|(component, entries)| {
