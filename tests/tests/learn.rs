@@ -53,16 +53,32 @@ impl World {
         let rows: Vec<(&str, String, usize)> = vec![
             ("nothing", "print hello".into(), 0),
             ("an address", format!("tcp.connect 127.0.0.1:{echo}"), 1),
-            ("two ports", format!("tcp.connect 127.0.0.1:{echo}; tcp.connect 127.0.0.1:{other}"), 1),
-            ("two addresses", format!("tcp.connect 127.0.0.1:{echo}; tcp.connect 127.0.0.2:{closed}"), 2),
+            (
+                "two ports",
+                format!("tcp.connect 127.0.0.1:{echo}; tcp.connect 127.0.0.1:{other}"),
+                1,
+            ),
+            (
+                "two addresses",
+                format!("tcp.connect 127.0.0.1:{echo}; tcp.connect 127.0.0.2:{closed}"),
+                2,
+            ),
             ("nobody listens", format!("tcp.connect 127.0.0.1:{closed}"), 1),
-            ("by name", format!("dns.lookup db.test; tcp.connect 127.0.0.1:{echo}"), 1),
+            (
+                "by name",
+                format!("dns.lookup db.test; tcp.connect 127.0.0.1:{echo}"),
+                1,
+            ),
             (
                 "by name, two ports",
                 format!("dns.lookup db.test; tcp.connect 127.0.0.1:{echo}; tcp.connect 127.0.0.1:{other}"),
                 1,
             ),
-            ("an alias", format!("dns.lookup alias.test; tcp.connect 127.0.0.1:{echo}"), 1),
+            (
+                "an alias",
+                format!("dns.lookup alias.test; tcp.connect 127.0.0.1:{echo}"),
+                1,
+            ),
             (
                 "two names",
                 format!(
@@ -70,9 +86,17 @@ impl World {
                 ),
                 2,
             ),
-            ("localhost", format!("dns.lookup localhost; tcp.connect 127.0.0.1:{echo}"), 1),
+            (
+                "localhost",
+                format!("dns.lookup localhost; tcp.connect 127.0.0.1:{echo}"),
+                1,
+            ),
             ("a look-up alone", "dns.lookup db.test".into(), 1),
-            ("an address before its name", format!("tcp.connect 127.0.0.1:{echo}; dns.lookup db.test"), 2),
+            (
+                "an address before its name",
+                format!("tcp.connect 127.0.0.1:{echo}; dns.lookup db.test"),
+                2,
+            ),
             ("IPv6", format!("tcp.connect [::1]:{v6}"), 1),
             (
                 "datagrams",
@@ -96,11 +120,14 @@ impl World {
             ),
             (
                 "answers by turns",
-                std::iter::repeat_n(format!("dns.lookup turns.test; tcp.connect 127.0.1.TURN:{closed}"), 50)
-                    .enumerate()
-                    .map(|(turn, text)| text.replace("TURN", &(turn + 1).to_string()))
-                    .collect::<Vec<_>>()
-                    .join("; "),
+                std::iter::repeat_n(
+                    format!("dns.lookup turns.test; tcp.connect 127.0.1.TURN:{closed}"),
+                    50,
+                )
+                .enumerate()
+                .map(|(turn, text)| text.replace("TURN", &(turn + 1).to_string()))
+                .collect::<Vec<_>>()
+                .join("; "),
                 1,
             ),
         ];
@@ -111,17 +138,25 @@ impl World {
     }
 
     fn with(&self, outport: Outport) -> Outport {
-        outport.dns(&self.dns).options(["--allow-udp", "--allow-loopback-answers"])
+        outport
+            .dns(&self.dns)
+            .options(["--allow-udp", "--allow-loopback-answers"])
     }
 
     fn learnt(&self, guest: &str, statements: &[String]) -> (Vec<String>, Finished) {
         let learn = self.with(Outport::command("learn").option("--allow-any-host"));
-        let finished = learn.option(guest::path(guest)).args(statements).finish().expect_code(0);
+        let finished = learn
+            .option(guest::path(guest))
+            .args(statements)
+            .finish()
+            .expect_code(0);
         (options(&finished), finished)
     }
 
     fn run(&self, guest: &str, statements: &[String], list: &[String]) -> Finished {
-        let run = list.iter().fold(Outport::run(guest::path(guest)), |run, entry| run.allow(entry));
+        let run = list
+            .iter()
+            .fold(Outport::run(guest::path(guest)), |run, entry| run.allow(entry));
         self.with(run).args(statements).finish()
     }
 }
@@ -154,20 +189,30 @@ fn programs_of(half: usize) {
         world.dns.answers_of(RecordType::A, "turns.test", turns());
         let enough = world.run(guest, &statements, &list);
         assert_eq!(outcome(&enough), needed, "{name} {guest} with {list:?}\n{enough}");
-        assert_eq!(enough.reasons(), [] as [&str; 0], "{name} with {list:?}\n{enough}");
+        assert_eq!(
+            enough.reasons(),
+            [] as [&str; 0],
+            "{name} with {list:?}\n{enough}"
+        );
         for (left_out, entry) in list.iter().enumerate() {
             let mut fewer = list.clone();
             fewer.remove(left_out);
             world.dns.answers_of(RecordType::A, "turns.test", turns());
             let broken = world.run(guest, &statements, &fewer);
-            assert_ne!(outcome(&broken), needed, "{name}: {entry} is needless in {list:?}\n{broken}");
+            assert_ne!(
+                outcome(&broken),
+                needed,
+                "{name}: {entry} is needless in {list:?}\n{broken}"
+            );
         }
     }
 }
 
 fn turns() -> Vec<Reply> {
     let address = |last: u8| Ipv4Addr::new(127, 0, 1, last).to_string();
-    (1..=50).map(|last| Reply::addresses([address(last).as_str()]).ttl(0)).collect()
+    (1..=50)
+        .map(|last| Reply::addresses([address(last).as_str()]).ttl(0))
+        .collect()
 }
 
 #[test]
@@ -194,7 +239,11 @@ fn a_name_is_learnt_by_its_name_and_a_port_as_it_was_used() {
     let (low, high) = (echo.min(other), echo.max(other));
     let between = if low + 1 == high { "-" } else { "," };
     let ports = format!("{low}{between}{high}");
-    let ports = if between == "," { format!("{{{ports}}}") } else { ports };
+    let ports = if between == "," {
+        format!("{{{ports}}}")
+    } else {
+        ports
+    };
     assert_eq!(
         list,
         [
@@ -211,7 +260,9 @@ fn a_name_is_learnt_by_its_name_and_a_port_as_it_was_used() {
 fn what_other_layers_refuse_is_told_and_never_proposed() {
     let world = World::start();
     let echo = world.echo.port();
-    world.dns.answers("inside.test", [Reply::addresses(["127.0.0.1"])]);
+    world
+        .dns
+        .answers("inside.test", [Reply::addresses(["127.0.0.1"])]);
     let statements = [
         format!("tcp.connect 127.0.0.3:{echo}"),
         "tcp.connect 127.0.0.1:25".to_owned(),
@@ -261,17 +312,26 @@ fn nothing_is_run_that_nobody_has_meant_to_run() {
         .expect_code(2);
     assert!(in_ci.stderr.contains("`CI`"), "{in_ci}");
     // An empty variable says nothing.
-    let empty = learn().option("--allow-any-host").option(&guest).args(["print ran"]);
+    let empty = learn()
+        .option("--allow-any-host")
+        .option(&guest)
+        .args(["print ran"]);
     let empty = empty.variable("CI", "").finish().expect_code(0);
     assert!(empty.stdout.contains("ran"), "{empty}");
     // Neither a file nor the environment can mean it.
     let by_environment = learn().option(&guest).args(["print ran"]);
-    let by_environment = by_environment.variable("OUTPORT_ALLOW_ANY_HOST", "1").finish().expect_code(2);
+    let by_environment = by_environment
+        .variable("OUTPORT_ALLOW_ANY_HOST", "1")
+        .finish()
+        .expect_code(2);
     for refused in [without, in_ci, by_environment] {
         assert!(!refused.stdout.contains("ran"), "{refused}");
     }
     for command in ["run", "up", "serve"] {
-        let refused = Outport::command(command).option("--allow-any-host").option(&guest).finish();
+        let refused = Outport::command(command)
+            .option("--allow-any-host")
+            .option(&guest)
+            .finish();
         refused.expect_code(2);
     }
 }
@@ -295,7 +355,10 @@ fn a_log_of_an_ordinary_run_is_learnt_from() {
     let run = run.finish();
     let log_text = fs::read_to_string(&log);
     assert!(log_text.is_ok(), "{run}");
-    let learn = Outport::command("learn").option("--from").option(&log).option("--format=json");
+    let learn = Outport::command("learn")
+        .option("--from")
+        .option(&log)
+        .option("--format=json");
     // Where nothing is run it does not matter.
     let learn = learn.variable("CI", "1").finish().expect_code(0);
     let told = schema::valid("docs/schema/learn.json", &learn.stdout);

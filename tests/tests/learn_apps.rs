@@ -23,7 +23,9 @@ fn entries(told: &Value, component: &str) -> Vec<String> {
     let lists = told["lists"].as_array().unwrap();
     let list = lists.iter().find(|list| list["component"] == component).unwrap();
     let entries = list["entries"].as_array().unwrap().iter();
-    entries.map(|entry| entry["entry"].as_str().unwrap().to_owned()).collect()
+    entries
+        .map(|entry| entry["entry"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Programs of an app, each a component with what it does, what must be proposed for it, and what it gets without.
@@ -68,7 +70,10 @@ fn programs(closed: u16, peer: u16) -> Vec<(&'static str, Vec<String>, Vec<Strin
                 format!("mqtt://127.0.0.1:{closed}"),
             ),
         ),
-        ("self", one("http GET http://self/nothing".into(), "http://self".into())),
+        (
+            "self",
+            one("http GET http://self/nothing".into(), "http://self".into()),
+        ),
         (
             "chain",
             one(
@@ -84,7 +89,10 @@ fn programs(closed: u16, peer: u16) -> Vec<(&'static str, Vec<String>, Vec<Strin
                     format!("redis3.open redis://localhost:{closed}"),
                     "kv3.open default".into(),
                 ],
-                vec![format!("*://127.0.0.1:{peer}"), format!("redis://localhost:{closed}")],
+                vec![
+                    format!("*://127.0.0.1:{peer}"),
+                    format!("redis://localhost:{closed}"),
+                ],
             ),
         ),
     ];
@@ -112,10 +120,16 @@ fn each_component_of_an_app_has_the_list_that_it_needs() {
             .iter()
             .map(|(name, ..)| {
                 let entries = list(name);
-                (*name, format!("allowed_outbound_hosts = {entries:?}\nkey_value_stores = [\"default\"]"))
+                (
+                    *name,
+                    format!("allowed_outbound_hosts = {entries:?}\nkey_value_stores = [\"default\"]"),
+                )
             })
             .collect();
-        let components: Vec<(&str, &str)> = components.iter().map(|(name, lines)| (*name, lines.as_str())).collect();
+        let components: Vec<(&str, &str)> = components
+            .iter()
+            .map(|(name, lines)| (*name, lines.as_str()))
+            .collect();
         stores::app(&components)
     };
     let learning = learn(&lists(&|_| Vec::new())).option("--format=json").start();
@@ -131,7 +145,11 @@ fn each_component_of_an_app_has_the_list_that_it_needs() {
 
     let enough = Outport::up(&lists(&|name| entries(&told, name))).start();
     for ((name, statements, _), expected) in programs.iter().zip(&results) {
-        assert_eq!(performed(&enough, name, statements), *expected, "{name}\n{enough}");
+        assert_eq!(
+            performed(&enough, name, statements),
+            *expected,
+            "{name}\n{enough}"
+        );
     }
     assert_eq!(enough.denials(), 0, "{enough}");
     drop(enough);
@@ -181,11 +199,17 @@ allowed_outbound_hosts = [
 
 fn job(peers: [u16; 2]) -> String {
     // A command of an app has its arguments in the manifest.
-    let args = format!("args = [\"tcp.connect 127.0.0.1:{}\", \"tcp.connect 127.0.0.1:{}\"]", peers[0], peers[1]);
+    let args = format!(
+        "args = [\"tcp.connect 127.0.0.1:{}\", \"tcp.connect 127.0.0.1:{}\"]",
+        peers[0], peers[1]
+    );
     COMMAND
         .replace("PORT", &peers[0].to_string())
         .replace("caller.wasm", "script-guest.wasm")
-        .replace("component = \"job\"\n\n[component", &format!("component = \"job\"\n{args}\n\n[component"))
+        .replace(
+            "component = \"job\"\n\n[component",
+            &format!("component = \"job\"\n{args}\n\n[component"),
+        )
 }
 
 fn again(finished_folder: &Path, options: &[&str]) -> Finished {
@@ -208,35 +232,63 @@ fn what_is_missing_is_written_and_everything_else_stays() {
         running.wait_for_error_text("was changed");
         let written = fs::read_to_string(&path).unwrap();
         fs::write(keep.path().join("spin.toml"), &written).unwrap();
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(
+            fs::read_dir(&folder).unwrap().count(),
+            1,
+            "nothing is left beside it"
+        );
         running.finish().expect_code(0)
     };
     let written = fs::read_to_string(keep.path().join("spin.toml")).unwrap();
     let added = format!("# nobody remembers\n  \"*://127.0.0.1:{}\",\n", second.port());
-    assert_eq!(written, resolved.replace("# nobody remembers\n", &added), "{finished}");
-    assert!(finished.stdout.contains("Never used: https://never.example.com"), "{finished}");
+    assert_eq!(
+        written,
+        resolved.replace("# nobody remembers\n", &added),
+        "{finished}"
+    );
+    assert!(
+        finished.stdout.contains("Never used: https://never.example.com"),
+        "{finished}"
+    );
     assert!(finished.stdout.contains("`--prune` takes it out"), "{finished}");
 
     let twice = again(keep.path(), &["--write"]).expect_code(0);
     assert!(twice.stderr.contains("needs no change"), "{twice}");
-    let check = Outport::command("check").manifest(&written).finish().expect_code(0);
+    let check = Outport::command("check")
+        .manifest(&written)
+        .finish()
+        .expect_code(0);
     assert!(!check.stdout.contains("warning"), "{check}");
 
     let diff = again(keep.path(), &["--diff", "--prune"]).expect_code(0);
-    assert!(diff.stdout.contains("-  \"https://never.example.com\", # nobody remembers\n"), "{diff}");
+    assert!(
+        diff.stdout
+            .contains("-  \"https://never.example.com\", # nobody remembers\n"),
+        "{diff}"
+    );
     assert!(!diff.stdout.contains("-  \"*://{{ where }}"), "{diff}");
-    assert!(diff.stdout.contains("--- a/spin.toml\n+++ b/spin.toml\n"), "{diff}");
+    assert!(
+        diff.stdout.contains("--- a/spin.toml\n+++ b/spin.toml\n"),
+        "{diff}"
+    );
 }
 
 #[test]
 fn a_wider_entry_stays_until_it_is_pruned() {
     let (first, second) = (TcpPeer::echo(), TcpPeer::echo());
-    let manifest = job([first.port(), second.port()]).replace("\"*://{{ where }}:", "\"*://*:*\", \"http://x:");
+    let manifest =
+        job([first.port(), second.port()]).replace("\"*://{{ where }}:", "\"*://*:*\", \"http://x:");
     let shown = learn(&manifest).finish().expect_code(0);
-    assert!(shown.stdout.contains("Wider than this run needs: *://*:*"), "{shown}");
+    assert!(
+        shown.stdout.contains("Wider than this run needs: *://*:*"),
+        "{shown}"
+    );
     let diff = learn(&manifest).option("--diff").finish().expect_code(0);
     assert_eq!(diff.stdout, "", "{diff}");
-    let diff = learn(&manifest).options(["--diff", "--prune"]).finish().expect_code(0);
+    let diff = learn(&manifest)
+        .options(["--diff", "--prune"])
+        .finish()
+        .expect_code(0);
     for port in [first.port(), second.port()] {
         assert!(diff.stdout.contains(&port.to_string()), "{diff}");
     }
@@ -273,7 +325,11 @@ fn what_a_dependency_with_a_list_of_its_own_uses_both_lists_need() {
     )]);
     let running = learn(&manifest).option("--format=json").start();
     let statement = format!("callee: tcp.connect 127.0.0.1:{}", peer.port());
-    assert_eq!(stores::perform(&running, "web", &[statement]), ["ok"], "{running}");
+    assert_eq!(
+        stores::perform(&running, "web", &[statement]),
+        ["ok"],
+        "{running}"
+    );
     let finished = running.stop().expect_code(0);
     let told: Value = serde_json::from_str(&finished.stdout).unwrap();
     let entry = [format!("*://127.0.0.1:{}", peer.port())];

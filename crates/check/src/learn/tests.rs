@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use outport_policy::{
-    AllowList, Attempt, Decision, Endpoint, Entry, Grants, Host, Location, Name, Operator, Peers, Policy, Quotas,
-    RequestMethod, Scheme, Situation, Transport, Usage,
+    AllowList, Attempt, Decision, Endpoint, Entry, Grants, Host, Location, Name, Operator, Peers, Policy,
+    Quotas, RequestMethod, Scheme, Situation, Transport, Usage,
 };
 use proptest::prelude::*;
 
@@ -36,8 +36,12 @@ fn refused<'a>(mut event: Event<'a>, reason: &'a str, also: Option<&'a str>) -> 
 
 /// A look-up with its answer.
 fn looked_up<'a>(name: &'a str, addresses: &[&'a str]) -> Vec<Event<'a>> {
-    let answers = addresses.iter().map(|address| event("dns.answer", address, Some(name)));
-    std::iter::once(event("dns.lookup", name, None)).chain(answers).collect()
+    let answers = addresses
+        .iter()
+        .map(|address| event("dns.answer", address, Some(name)));
+    std::iter::once(event("dns.lookup", name, None))
+        .chain(answers)
+        .collect()
 }
 
 fn seen(events: &[Event<'_>]) -> Seen {
@@ -48,7 +52,10 @@ fn seen(events: &[Event<'_>]) -> Seen {
 
 fn list(seen: &Seen, name: &str, fold: Fold) -> Vec<String> {
     let uses = seen.uses_of(name);
-    least(&uses, fold).iter().map(|one| one.entry.to_string()).collect()
+    least(&uses, fold)
+        .iter()
+        .map(|one| one.entry.to_string())
+        .collect()
 }
 
 fn proposed(events: &[Event<'_>]) -> Vec<String> {
@@ -66,9 +73,18 @@ fn an_entry_has_what_was_used_and_nothing_wider() {
     let with = |more: &[Event<'static>]| [db.clone(), more.to_vec()].concat();
     let rows: Vec<(Vec<Event<'_>>, &[&str])> = vec![
         (vec![], &[]),
-        (vec![event("tcp.connect", "192.0.2.9:5432", None)], &["*://192.0.2.9:5432"]),
-        (vec![event("tcp.connect", "[2001:db8::1]:80", None)], &["*://[2001:db8::1]:80"]),
-        (vec![event("udp.send", "192.0.2.9:53", None)], &["udp://192.0.2.9:53"]),
+        (
+            vec![event("tcp.connect", "192.0.2.9:5432", None)],
+            &["*://192.0.2.9:5432"],
+        ),
+        (
+            vec![event("tcp.connect", "[2001:db8::1]:80", None)],
+            &["*://[2001:db8::1]:80"],
+        ),
+        (
+            vec![event("udp.send", "192.0.2.9:53", None)],
+            &["udp://192.0.2.9:53"],
+        ),
         // The same host and port by TCP permits it too.
         (
             vec![
@@ -78,7 +94,10 @@ fn an_entry_has_what_was_used_and_nothing_wider() {
             ],
             &["*://192.0.2.9:53", "udp://192.0.2.9:54"],
         ),
-        (with(&[event("tcp.connect", "192.0.2.2:5432", None)]), &["*://db.test:5432"]),
+        (
+            with(&[event("tcp.connect", "192.0.2.2:5432", None)]),
+            &["*://db.test:5432"],
+        ),
         (
             with(&[
                 event("tcp.connect", "192.0.2.2:5433", None),
@@ -93,7 +112,10 @@ fn an_entry_has_what_was_used_and_nothing_wider() {
             &["*://192.0.2.3:5432", "tcp://db.test:9"],
         ),
         (db.clone(), &["tcp://db.test:9"]),
-        (vec![event("http.request", "https://api.test:443", None)], &["https://api.test"]),
+        (
+            vec![event("http.request", "https://api.test:443", None)],
+            &["https://api.test"],
+        ),
         (
             vec![
                 event("http.request", "http://api.test:8080", None),
@@ -101,11 +123,26 @@ fn an_entry_has_what_was_used_and_nothing_wider() {
             ],
             &["http://api.test:{80,8080}"],
         ),
-        (vec![event("redis.connect", "redis://c.test:6379", None)], &["redis://c.test"]),
-        (vec![event("postgres.connect", "postgres://c.test:5433", None)], &["postgres://c.test:5433"]),
-        (vec![event("mysql.connect", "mysql://[::1]:3306", None)], &["mysql://[::1]"]),
-        (vec![event("mqtt.connect", "mqtts://c.test:8883", None)], &["mqtts://c.test"]),
-        (vec![event("http.request", "http://self.alt:80", None)], &["http://self"]),
+        (
+            vec![event("redis.connect", "redis://c.test:6379", None)],
+            &["redis://c.test"],
+        ),
+        (
+            vec![event("postgres.connect", "postgres://c.test:5433", None)],
+            &["postgres://c.test:5433"],
+        ),
+        (
+            vec![event("mysql.connect", "mysql://[::1]:3306", None)],
+            &["mysql://[::1]"],
+        ),
+        (
+            vec![event("mqtt.connect", "mqtts://c.test:8883", None)],
+            &["mqtts://c.test"],
+        ),
+        (
+            vec![event("http.request", "http://self.alt:80", None)],
+            &["http://self"],
+        ),
         (
             vec![event("http.request", "http://other.spin.internal:80", None)],
             &["http://other.spin.internal"],
@@ -142,7 +179,10 @@ fn an_entry_has_what_was_used_and_nothing_wider() {
 #[test]
 fn answers_that_rotate_among_fifty_addresses_give_one_entry() {
     let addresses: Vec<String> = (0..50).map(|last| format!("192.0.2.{last}")).collect();
-    let sockets: Vec<String> = addresses.iter().map(|address| format!("{address}:5432")).collect();
+    let sockets: Vec<String> = addresses
+        .iter()
+        .map(|address| format!("{address}:5432"))
+        .collect();
     let mut events = Vec::new();
     for (address, socket) in addresses.iter().zip(&sockets) {
         events.extend(looked_up("db.test", &[address]));
@@ -151,8 +191,13 @@ fn answers_that_rotate_among_fifty_addresses_give_one_entry() {
     let seen = seen(&events);
     assert_eq!(list(&seen, "web", Fold::default()), ["*://db.test:5432"]);
     let uses = seen.uses_of("web");
-    let connect = uses.iter().find(|used| matches!(used.target, Target::Socket { .. }));
-    assert_eq!(connect.map(|used| (used.times.count, used.addresses.len())), Some((50, 50)));
+    let connect = uses
+        .iter()
+        .find(|used| matches!(used.target, Target::Socket { .. }));
+    assert_eq!(
+        connect.map(|used| (used.times.count, used.addresses.len())),
+        Some((50, 50))
+    );
 }
 
 #[test]
@@ -177,17 +222,60 @@ fn a_connection_belongs_to_the_name_that_was_looked_up_last() {
 #[test]
 fn what_another_layer_refuses_is_told_and_never_proposed() {
     let rows = [
-        (refused(event("tcp.connect", "192.0.2.1:80", None), "deny.host", None), 1),
-        (refused(event("tcp.connect", "127.0.0.1:80", None), "runtime.loopback-port", Some("allow.none")), 1),
+        (
+            refused(event("tcp.connect", "192.0.2.1:80", None), "deny.host", None),
+            1,
+        ),
+        (
+            refused(
+                event("tcp.connect", "127.0.0.1:80", None),
+                "runtime.loopback-port",
+                Some("allow.none"),
+            ),
+            1,
+        ),
         // The author's list refuses first, and the operator too.
-        (refused(event("tcp.connect", "192.0.2.1:80", None), "allow.no-match", Some("quota.sockets")), 1),
-        (refused(event("dns.lookup", "a.test", None), "dns.name-not-allowed", None), 1),
-        (refused(event("dns.answer", "127.0.0.1", Some("a.test")), "dns.rebinding", None), 1),
-        (refused(event("tcp.listen", "0.0.0.0:0", None), "hard.listen", None), 1),
-        (refused(event("http.request", "https://a.test:443", None), "allow.not-inherited", None), 1),
-        (refused(event("tcp.connect", "192.0.2.1:80", None), "grant.replaced", None), 1),
+        (
+            refused(
+                event("tcp.connect", "192.0.2.1:80", None),
+                "allow.no-match",
+                Some("quota.sockets"),
+            ),
+            1,
+        ),
+        (
+            refused(event("dns.lookup", "a.test", None), "dns.name-not-allowed", None),
+            1,
+        ),
+        (
+            refused(
+                event("dns.answer", "127.0.0.1", Some("a.test")),
+                "dns.rebinding",
+                None,
+            ),
+            1,
+        ),
+        (
+            refused(event("tcp.listen", "0.0.0.0:0", None), "hard.listen", None),
+            1,
+        ),
+        (
+            refused(
+                event("http.request", "https://a.test:443", None),
+                "allow.not-inherited",
+                None,
+            ),
+            1,
+        ),
+        (
+            refused(event("tcp.connect", "192.0.2.1:80", None), "grant.replaced", None),
+            1,
+        ),
         // With an empty list it is not even bound; where it would go is told next.
-        (refused(event("tcp.bind", "0.0.0.0:0", None), "allow.none", None), 0),
+        (
+            refused(event("tcp.bind", "0.0.0.0:0", None), "allow.none", None),
+            0,
+        ),
     ];
     for (event, told) in rows {
         let seen = seen(&[event]);
@@ -199,12 +287,48 @@ fn what_another_layer_refuses_is_told_and_never_proposed() {
 #[test]
 fn what_the_list_alone_refused_is_a_use() {
     let rows = [
-        ("tcp.connect", "192.0.2.1:80", None, "allow.none", "*://192.0.2.1:80"),
-        ("tcp.connect", "192.0.2.1:80", Some("a.test"), "allow.port", "*://a.test:80"),
-        ("udp.send", "192.0.2.1:80", None, "allow.scheme", "udp://192.0.2.1:80"),
-        ("http.request", "https://a.test:443", None, "allow.no-match", "https://a.test"),
-        ("redis.connect", "redis://a.test:7000", None, "allow.none", "redis://a.test:7000"),
-        ("tcp.connect", "192.0.2.1:80", None, "allow.name-not-looked-up", "*://192.0.2.1:80"),
+        (
+            "tcp.connect",
+            "192.0.2.1:80",
+            None,
+            "allow.none",
+            "*://192.0.2.1:80",
+        ),
+        (
+            "tcp.connect",
+            "192.0.2.1:80",
+            Some("a.test"),
+            "allow.port",
+            "*://a.test:80",
+        ),
+        (
+            "udp.send",
+            "192.0.2.1:80",
+            None,
+            "allow.scheme",
+            "udp://192.0.2.1:80",
+        ),
+        (
+            "http.request",
+            "https://a.test:443",
+            None,
+            "allow.no-match",
+            "https://a.test",
+        ),
+        (
+            "redis.connect",
+            "redis://a.test:7000",
+            None,
+            "allow.none",
+            "redis://a.test:7000",
+        ),
+        (
+            "tcp.connect",
+            "192.0.2.1:80",
+            None,
+            "allow.name-not-looked-up",
+            "*://192.0.2.1:80",
+        ),
     ];
     for (attempt, destination, name, reason, entry) in rows {
         let event = refused(event(attempt, destination, name), reason, None);
@@ -215,9 +339,17 @@ fn what_the_list_alone_refused_is_a_use() {
 #[test]
 fn a_request_of_which_no_address_was_permitted_is_taken_back() {
     let request = event("http.request", "https://a.test:443", None);
-    let denied = refused(event("http.dial", "10.0.0.1:443", Some("a.test")), "deny.network", None);
+    let denied = refused(
+        event("http.dial", "10.0.0.1:443", Some("a.test")),
+        "deny.network",
+        None,
+    );
     let permitted = event("http.dial", "192.0.2.1:443", Some("a.test"));
-    let other = refused(event("http.dial", "10.0.0.1:443", Some("b.test")), "deny.network", None);
+    let other = refused(
+        event("http.dial", "10.0.0.1:443", Some("b.test")),
+        "deny.network",
+        None,
+    );
     let none: [&str; 0] = [];
     assert_eq!(proposed(&[request, denied]), none);
     assert_eq!(proposed(&[request, denied, permitted]), ["https://a.test"]);
@@ -255,7 +387,10 @@ fn what_a_part_uses_its_component_has_to_permit_too() {
     of_part.component = "web/dep";
     let seen = seen(&[of_part, event("http.request", "https://b.test:443", None)]);
     assert_eq!(list(&seen, "web/dep", Fold::default()), ["https://a.test"]);
-    assert_eq!(list(&seen, "web", Fold::default()), ["https://a.test", "https://b.test"]);
+    assert_eq!(
+        list(&seen, "web", Fold::default()),
+        ["https://a.test", "https://b.test"]
+    );
 }
 
 #[test]
@@ -283,7 +418,10 @@ fn nothing_is_folded_unless_it_is_asked_for() {
         ),
         // Two are no rule, other ports are others, and nobody owns `co.uk` or `test`.
         (
-            vec![request("https://a.example.com:443"), request("https://b.example.com:443")],
+            vec![
+                request("https://a.example.com:443"),
+                request("https://b.example.com:443"),
+            ],
             names,
             &["https://a.example.com", "https://b.example.com"],
         ),
@@ -294,7 +432,11 @@ fn nothing_is_folded_unless_it_is_asked_for() {
                 request("https://c.example.com:444"),
             ],
             names,
-            &["https://a.example.com", "https://b.example.com", "https://c.example.com:444"],
+            &[
+                "https://a.example.com",
+                "https://b.example.com",
+                "https://c.example.com:444",
+            ],
         ),
         (
             vec![
@@ -306,12 +448,20 @@ fn nothing_is_folded_unless_it_is_asked_for() {
             &["https://a.co.uk", "https://b.co.uk", "https://c.co.uk"],
         ),
         (
-            vec![request("https://a.test:443"), request("https://b.test:443"), request("https://c.test:443")],
+            vec![
+                request("https://a.test:443"),
+                request("https://b.test:443"),
+                request("https://c.test:443"),
+            ],
             names,
             &["https://a.test", "https://b.test", "https://c.test"],
         ),
         (
-            vec![connect("192.0.2.4:1"), connect("192.0.2.7:1"), connect("192.0.3.7:1")],
+            vec![
+                connect("192.0.2.4:1"),
+                connect("192.0.2.7:1"),
+                connect("192.0.3.7:1"),
+            ],
             networks,
             &["*://192.0.2.4/30:1", "*://192.0.3.7:1"],
         ),
@@ -331,7 +481,11 @@ fn nothing_is_folded_unless_it_is_asked_for() {
         let seen = seen(&events);
         assert_eq!(list(&seen, "web", fold), expected, "{events:?}");
         let uses = seen.uses_of("web");
-        assert!(least(&uses, Fold::default()).iter().all(|one| one.folded.is_none()));
+        assert!(
+            least(&uses, Fold::default())
+                .iter()
+                .all(|one| one.folded.is_none())
+        );
     }
     let seen = seen(&[connect("192.0.2.4:1"), connect("192.0.2.7:1")]);
     let uses = seen.uses_of("web");
@@ -348,11 +502,31 @@ fn entries_that_are_there_stay_are_wider_or_were_never_used() {
     let seen = seen(&events);
     let uses = seen.uses_of("web");
     let rows: [(&[&str], &[char], &[&str], &[&str]); 7] = [
-        (&[], &[], &["*://db.test:5432", "https://api.test"], &["*://db.test:5432", "https://api.test"]),
+        (
+            &[],
+            &[],
+            &["https://api.test", "*://db.test:5432"],
+            &["https://api.test", "*://db.test:5432"],
+        ),
         (&["https://api.test", "*://db.test:5432"], &['=', '='], &[], &[]),
-        (&["*://*:*"], &['~'], &[], &["*://db.test:5432", "https://api.test"]),
-        (&["https://api.test", "https://other.test"], &['=', '-'], &["*://db.test:5432"], &["*://db.test:5432"]),
-        (&["*://db.test:{5432,5433}"], &['~'], &["https://api.test"], &["*://db.test:5432", "https://api.test"]),
+        (
+            &["*://*:*"],
+            &['~'],
+            &[],
+            &["https://api.test", "*://db.test:5432"],
+        ),
+        (
+            &["https://api.test", "https://other.test"],
+            &['=', '-'],
+            &["*://db.test:5432"],
+            &["*://db.test:5432"],
+        ),
+        (
+            &["*://db.test:{5432,5433}"],
+            &['~'],
+            &["https://api.test"],
+            &["https://api.test", "*://db.test:5432"],
+        ),
         // Neither permits it alone.
         (
             &["*://192.0.2.0/24:5432", "tcp://db.test:1", "https://api.test"],
@@ -360,7 +534,12 @@ fn entries_that_are_there_stay_are_wider_or_were_never_used() {
             &[],
             &["*://db.test:5432"],
         ),
-        (&["*://db.test:1", "*://db.test:5432"], &['-', '='], &["https://api.test"], &["https://api.test"]),
+        (
+            &["*://db.test:1", "*://db.test:5432"],
+            &['-', '='],
+            &["https://api.test"],
+            &["https://api.test"],
+        ),
     ];
     for (present, standing, added, pruned) in rows {
         let entries = entries(present);
@@ -383,7 +562,11 @@ fn a_hostile_log_takes_a_bounded_place() {
         let destination = format!("https://n{number}.test:443");
         collector.decision(&event("http.request", &destination, None));
         let destination = format!("192.0.2.1:{number}");
-        collector.decision(&refused(event("tcp.connect", &destination, None), "deny.host", None));
+        collector.decision(&refused(
+            event("tcp.connect", &destination, None),
+            "deny.host",
+            None,
+        ));
         let component = format!("c{number}");
         let mut other = event("tcp.bind", "0.0.0.0:0", None);
         other.component = &component;
@@ -415,7 +598,10 @@ fn runs() -> impl Strategy<Value = Vec<Event<'static>>> {
         "http://self.alt:80",
         "http://x.spin.internal:80",
     ];
-    let lookup = (0..NAMES.len(), proptest::sample::subsequence(ADDRESSES.to_vec(), 1..3))
+    let lookup = (
+        0..NAMES.len(),
+        proptest::sample::subsequence(ADDRESSES.to_vec(), 1..3),
+    )
         .prop_map(|(name, addresses)| looked_up(NAMES[name], &addresses));
     let socket = (0..SOCKETS.len(), any::<bool>()).prop_map(|(to, tcp)| {
         let attempt = if tcp { "tcp.connect" } else { "udp.send" };
@@ -439,6 +625,9 @@ proptest! {
         for used in &uses {
             prop_assert!(permits(&whole, used), "{used:?} by {list:?}");
         }
+        // What is reached by name has other addresses on another day, for which an entry for today's does nothing.
+        let on_another_day = uses.iter().map(|used| Use { more_addresses: true, ..(*used).clone() });
+        let uses: Vec<Use> = on_another_day.collect();
         for number in 0..list.len() {
             let mut without = list.clone();
             let one = without.remove(number);

@@ -315,7 +315,7 @@ fn say_that_lists_are_open(terminal: Terminal) {
     let warning = Diagnostic::warning(
         "LEARNING: while this runs, every component may reach ANY HOST that nothing but its own list refuses",
     );
-    let warning = warning.helped_by("do not give it code or data that you would not trust with your network");
+    let warning = warning.helped_by("run so only what you would trust with all of your network");
     terminal.show(&warning, &Files::default());
     if terminal.is_quiet() {
         terminal.insist("warning: lists of hosts are open while this runs");
