@@ -14,11 +14,11 @@
 //! variable of the environment can give, and not where `CI` is set. The process that runs guests cannot write the manifest
 //! afterwards, since the kernel keeps it from that: another one does, which was started before.
 
+mod answer;
 mod human;
 mod lists;
 mod logs;
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,6 +32,7 @@ use outport_runtime::component::Export;
 use outport_runtime::inspection::Inspection;
 use similar::TextDiff;
 
+use self::answer::Answer;
 use self::lists::Lists;
 use super::single::FromOptions;
 use super::up::component_id;
@@ -221,7 +222,7 @@ impl Options {
             false => Lists::of_nothing(),
         };
         let write = |change: &Change| manifest_writer::write(&app.manifest_file(), change);
-        conclude(&lists, &seen, wanted, write, terminal)?;
+        conclude(&lists, &seen, (wanted, Answer::alone()), write, terminal)?;
         Ok(0)
     }
 
@@ -251,13 +252,14 @@ impl Options {
         )
         .of_components(self.component, self.build);
         say_that_lists_are_open(terminal);
+        let answer = Answer::kept_from_guests()?;
         let status = up::up(&up, terminal)?;
         say_how_it_ended(status, terminal);
         let write = |change: &Change| match writer {
             Some(writer) => writer.write(change),
             None => Ok(()),
         };
-        conclude(&lists, &learner.finish(), wanted, write, terminal)?;
+        conclude(&lists, &learner.finish(), (wanted, answer), write, terminal)?;
         Ok(status)
     }
 
@@ -276,6 +278,7 @@ impl Options {
         let from = FromOptions::like(&self.app);
         let rest = (operator, self.limits);
         say_that_lists_are_open(terminal);
+        let answer = Answer::kept_from_guests()?;
         let status = if answers_http(&path) {
             let options = serve::Options::of(path, (from, self.service), self.author, rest);
             serve::serve(&options, terminal)?
@@ -283,7 +286,7 @@ impl Options {
             run::run(run::Options::of(self.program, from, self.author, rest), terminal)?
         };
         say_how_it_ended(status, terminal);
-        conclude(&lists, &learner.finish(), wanted, |_| Ok(()), terminal)?;
+        conclude(&lists, &learner.finish(), (wanted, answer), |_| Ok(()), terminal)?;
         Ok(status)
     }
 }
@@ -334,21 +337,20 @@ fn say_how_it_ended(status: i32, terminal: Terminal) {
 fn conclude(
     lists: &Lists,
     seen: &Seen,
-    wanted: Wanted,
+    (wanted, mut answer): (Wanted, Answer),
     write: impl FnOnce(&Change) -> Result<(), Failure>,
     terminal: Terminal,
 ) -> Result<(), Failure> {
     let comparisons = lists.compare(seen, wanted.fold);
-    let show = |text: String| io::stdout().write_all(text.as_bytes());
     match wanted.then {
-        Then::Show => show(shown(lists, &comparisons, seen, wanted))?,
+        Then::Show => answer.write(&shown(lists, &comparisons, seen, wanted))?,
         Then::Diff => {
             let change = lists.change(&comparisons, wanted.prune, terminal)?;
-            show(diff(lists, &change))?;
+            answer.write(&diff(lists, &change))?;
         }
         Then::Write => {
             let change = lists.change(&comparisons, wanted.prune, terminal)?;
-            show(shown(lists, &comparisons, seen, wanted))?;
+            answer.write(&shown(lists, &comparisons, seen, wanted))?;
             let name = text::path(lists.path()).to_string();
             if change.before == change.after {
                 terminal.say(&format!("`{name}` needs no change"));
