@@ -355,3 +355,115 @@ fn a_component_that_answers_http_is_served_until_somebody_asks_to_stop() {
     let option = format!("--allowed-outbound-hosts '*://127.0.0.1:{}'", peer.port());
     assert!(finished.stdout.contains(&option), "{finished}");
 }
+
+#[test]
+fn nothing_is_pruned_by_a_run_that_failed() {
+    let (first, second) = (TcpPeer::echo(), TcpPeer::echo());
+    let manifest = job([first.port(), second.port()]).replace("args = [", "args = [\"exit 3\", ");
+    let diff = learn(&manifest)
+        .options(["--diff", "--prune"])
+        .finish()
+        .expect_code(3);
+    assert_eq!(diff.stdout, "", "{diff}");
+    assert!(diff.stderr.contains("nothing is taken out of a list"), "{diff}");
+}
+
+#[test]
+fn what_is_folded_says_what_else_it_lets_in() {
+    let closed = ClosedPort::take();
+    let port = closed.number();
+    let requests = ["a", "b", "c"].map(|name| format!("\"http GET http://{name}.example.com:{port}/\""));
+    let sockets = [4, 7].map(|last| format!("\"tcp.connect 10.255.0.{last}:{port}\""));
+    let args = [requests.as_slice(), &sockets].concat().join(", ");
+    let manifest = job([port, port]).replace("args = [", &format!("args = [{args}, "));
+    // Nothing leaves the machine: names have no address here, and these networks are denied for all that.
+    let dns = outport_e2e::dns::DnsServer::start();
+    let folded = learn(&manifest)
+        .dns(&dns)
+        .options(["--fold=names", "--fold=networks"])
+        .deny("*://10.255.0.0/24:*")
+        .finish()
+        .expect_code(0);
+    assert!(
+        folded.stdout.contains(&format!("http://*.example.com:{port}")),
+        "{folded}"
+    );
+    let also = format!("it also lets in every other name below `example.com`, on port {port}");
+    assert!(folded.stdout.contains(&also), "{folded}");
+    assert!(!folded.stdout.contains("+ *://10.255.0"), "{folded}");
+    let plain = learn(&manifest)
+        .dns(&dns)
+        .deny("*://10.255.0.0/24:*")
+        .finish()
+        .expect_code(0);
+    assert!(!plain.stdout.contains("*.example.com"), "{plain}");
+}
+
+#[test]
+fn line_ends_and_a_link_stay_what_they_were() {
+    let (first, second) = (TcpPeer::echo(), TcpPeer::echo());
+    let manifest = job([first.port(), second.port()]).replace('\n', "\r\n");
+    let learning = learn(&manifest).options(["--write", "--prune"]);
+    let folder = learning.folder().to_owned();
+    fs::rename(folder.join("spin.toml"), folder.join("real.toml")).unwrap();
+    symlink("real.toml", folder.join("spin.toml")).unwrap();
+    let running = learning.start();
+    running.wait_for_error_text("was changed");
+    let written = fs::read_to_string(folder.join("real.toml")).unwrap();
+    assert!(
+        fs::symlink_metadata(folder.join("spin.toml"))
+            .unwrap()
+            .is_symlink()
+    );
+    running.finish().expect_code(0);
+    assert_eq!(
+        written.matches('\n').count(),
+        written.matches("\r\n").count(),
+        "{written}"
+    );
+    assert!(!written.contains("never.example.com"), "{written}");
+    assert!(
+        written.contains(&format!("\"*://127.0.0.1:{}\",\r\n", second.port())),
+        "{written}"
+    );
+    assert!(written.contains("{{ where }}"), "{written}");
+}
+
+#[test]
+fn logs_are_read_as_one_whether_compressed_or_rotated() {
+    let peer = TcpPeer::echo();
+    let running = Outport::up(&stores::app(&[("web", "")])).start();
+    let statements = [
+        format!("tcp.connect 127.0.0.1:{}", peer.port()),
+        "redis3.open redis://10.0.0.1".to_owned(),
+    ];
+    stores::perform(&running, "web", &statements);
+    let finished = running.stop();
+    let lines: Vec<String> = finished.audit.iter().map(ToString::to_string).collect();
+    let wanted = [
+        format!("*://127.0.0.1:{}", peer.port()),
+        "redis://10.0.0.1".to_owned(),
+    ];
+    let learning = Outport::command("learn")
+        .options(["--from=new", "--from=old.gz", "--format=json", "--app=spin.toml"])
+        .manifest(&stores::app(&[("web", "")]));
+    let (old, new) = lines.split_at(lines.len() / 2);
+    let folder = learning.folder().to_owned();
+    fs::write(folder.join("new"), new.join("\n") + "\n").unwrap();
+    fs::write(folder.join("old"), old.join("\n") + "\n").unwrap();
+    let zipped = std::process::Command::new("gzip")
+        .arg(folder.join("old"))
+        .status();
+    assert!(zipped.unwrap().success());
+    let learnt = learning.finish().expect_code(0);
+    let told = schema::valid("docs/schema/learn.json", &learnt.stdout);
+    assert_eq!(entries(&told, "web"), wanted, "{learnt}");
+    let missing = Outport::command("learn")
+        .option("--from=none")
+        .finish()
+        .expect_code(2);
+    assert!(
+        missing.stderr.contains("cannot read the audit log `none`"),
+        "{missing}"
+    );
+}

@@ -4,10 +4,12 @@
 //! the decider is asked as ever, hard limits, deny list, runtime limits and quotas refuse what they refuse, and the guard
 //! against rebinding holds, since the entry means no address (DNS-9). What it decides comes here, as it goes to the audit log.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use outport_check::learn::{Collector, Event, FailedLookup, Refused, Seen};
 use outport_egress::{AuditEvent, AuditOutcome, AuditSink, Outcomes, Stage};
+use outport_manifest::ResolvedApp;
 use outport_policy::{Entry, Location};
 
 /// Takes down what is used.
@@ -28,6 +30,14 @@ pub(crate) fn any_host() -> Vec<Entry> {
         name: "--allow-any-host".into(),
     };
     vec![Entry::parse("*://*:*", option).expect("INVARIANT: an entry")]
+}
+
+/// The app as it is in force: while somebody learns, every component may reach any host besides.
+pub(crate) fn in_force<'a>(written: &'a ResolvedApp, learner: Option<&Learner>) -> Cow<'a, ResolvedApp> {
+    match learner {
+        Some(_) => Cow::Owned(written.clone().with_entries_for_all(&any_host())),
+        None => Cow::Borrowed(written),
+    }
 }
 
 impl AuditSink for Learner {

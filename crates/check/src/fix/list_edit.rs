@@ -76,9 +76,10 @@ fn put(table: &mut dyn TableLike, edit: &ListEdit, inline: bool) -> Result<(), F
             }
         }
         None => {
-            let array = match inline {
-                true => edit.add.iter().map(String::as_str).collect(),
-                false => fresh(&edit.add),
+            let array = if inline {
+                edit.add.iter().map(String::as_str).collect()
+            } else {
+                fresh(&edit.add)
             };
             table.insert(&edit.key, Item::Value(Value::Array(array)));
         }

@@ -83,9 +83,10 @@ impl<'a> Comparison<'a> {
             .into_iter()
             .map(|least| {
                 let covered = least.uses.iter().all(|used| whole.permits(used));
-                let covered_by = match covered {
-                    true => covering(&least, &present),
-                    false => Vec::new(),
+                let covered_by = if covered {
+                    covering(&least, &present)
+                } else {
+                    Vec::new()
                 };
                 Missing {
                     least,

@@ -50,12 +50,18 @@ pub(super) fn fold(mut drafts: Vec<Draft<'_>>, asked: Fold) -> Vec<Draft<'_>> {
     without_needless(drafts)
 }
 
+/// Hosts put together, and which others that has.
+struct Put {
+    host: String,
+    lets_in: String,
+}
+
 /// Puts those together that have the same scheme, the same ports and the same group.
 fn together<'u, G: Ord + Clone>(
     drafts: Vec<Draft<'u>>,
     at_least: usize,
     group_of: fn(&Host) -> Option<G>,
-    put: fn(&G, &[Draft<'u>]) -> Option<(String, String)>,
+    put: fn(&G, &[Draft<'u>]) -> Option<Put>,
 ) -> Vec<Draft<'u>> {
     let mut groups: BTreeMap<(Kind, Vec<u16>, G), Vec<Draft<'u>>> = BTreeMap::new();
     let mut result = Vec::new();
@@ -79,7 +85,7 @@ fn together<'u, G: Ord + Clone>(
             .flatten();
         match put {
             None => result.extend(members),
-            Some((host, lets_in)) => result.push(Draft {
+            Some(Put { host, lets_in }) => result.push(Draft {
                 kind,
                 host: DraftHost::Pattern(host),
                 ports: members[0].ports.clone(),
@@ -106,11 +112,11 @@ fn parent_of(host: &Host) -> Option<Name> {
     (parent.has_dot() && !is_public_suffix(&parent)).then_some(parent)
 }
 
-fn wildcard(parent: &Name, _: &[Draft<'_>]) -> Option<(String, String)> {
-    Some((
-        format!("*.{parent}"),
-        format!("every other name below `{parent}`"),
-    ))
+fn wildcard(parent: &Name, _: &[Draft<'_>]) -> Option<Put> {
+    Some(Put {
+        host: format!("*.{parent}"),
+        lets_in: format!("every other name below `{parent}`"),
+    })
 }
 
 /// The widest network that the address may be put into.
@@ -126,7 +132,7 @@ fn network_of(host: &Host) -> Option<IpNet> {
     IpNet::new(address.ip(), widest).ok().map(|net| net.trunc())
 }
 
-fn network(_: &IpNet, members: &[Draft<'_>]) -> Option<(String, String)> {
+fn network(_: &IpNet, members: &[Draft<'_>]) -> Option<Put> {
     let addresses = members.iter().filter_map(|member| match &member.host {
         DraftHost::One(Host::Address(address)) => Some(address.ip()),
         _ => None,
@@ -146,7 +152,7 @@ fn network(_: &IpNet, members: &[Draft<'_>]) -> Option<(String, String)> {
         IpNet::V4(net) => net.to_string(),
         IpNet::V6(net) => format!("[{}]/{}", net.addr(), net.prefix_len()),
     };
-    Some((host, lets_in))
+    Some(Put { host, lets_in })
 }
 
 /// The longest prefix that all have, which are of one family.

@@ -21,7 +21,7 @@ pub fn learn_json(lists: &[Comparison<'_>], seen: &Seen) -> String {
                 times: TimesShown::of(&one.times),
             })
             .collect(),
-        complete: seen.left_out() == 0 && seen.lost() == 0 && seen.forgotten() == 0,
+        complete: seen.is_complete(),
         left_out: seen.left_out(),
         lost: seen.lost(),
         forgotten: seen.forgotten(),

@@ -102,6 +102,11 @@ impl Seen {
         self.forgotten
     }
 
+    /// True if nothing was seen that is not in here.
+    pub fn is_complete(&self) -> bool {
+        self.left_out == 0 && self.lost == 0 && self.forgotten == 0
+    }
+
     pub(super) fn lose(&mut self, lines: u64) {
         self.lost = self.lost.saturating_add(lines);
     }

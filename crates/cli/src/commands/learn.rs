@@ -163,7 +163,7 @@ enum Then {
 pub(super) fn learn(options: Options, terminal: Terminal) -> Result<i32, Failure> {
     let wanted = options.wanted();
     if !options.logs.is_empty() {
-        return options.from_logs(wanted, terminal);
+        return options.of_logs(wanted, terminal);
     }
     options.refuse_to_run()?;
     match options.program.split_first() {
@@ -214,12 +214,13 @@ impl Options {
     }
 
     /// Learns from logs.
-    fn from_logs(self, wanted: Wanted, terminal: Terminal) -> Result<i32, Failure> {
+    fn of_logs(self, wanted: Wanted, terminal: Terminal) -> Result<i32, Failure> {
         let seen = logs::read(&self.logs, terminal)?;
         let app = self.app.pulled(&self.operator.loading, terminal)?;
-        let lists = match app.manifest_file().exists() || wanted.then != Then::Show {
-            true => Lists::of_app(&app, &self.component, wanted.then)?,
-            false => Lists::of_nothing(),
+        let lists = if app.manifest_file().exists() || wanted.then != Then::Show {
+            Lists::of_app(&app, &self.component, wanted.then)?
+        } else {
+            Lists::of_nothing()
         };
         let write = |change: &Change| manifest_writer::write(&app.manifest_file(), change);
         conclude(&lists, &seen, (wanted, Answer::alone()), write, terminal)?;
@@ -243,18 +244,18 @@ impl Options {
         };
         let learner = Arc::new(Learner::default());
         let operator = learning(self.operator, &learner);
-        let up = up::Options::by_hand(
+        let mut up = up::Options::by_hand(
             app,
             (self.author.variables(), self.no_output_prefix),
             self.service,
             operator,
             self.limits,
-        )
-        .of_components(self.component, self.build);
+        );
+        (up.component, up.build) = (self.component, self.build);
         say_that_lists_are_open(terminal);
         let answer = Answer::kept_from_guests()?;
         let status = up::up(&up, terminal)?;
-        say_how_it_ended(status, terminal);
+        let wanted = wanted.after(status, terminal);
         let write = |change: &Change| match writer {
             Some(writer) => writer.write(change),
             None => Ok(()),
@@ -285,7 +286,7 @@ impl Options {
         } else {
             run::run(run::Options::of(self.program, from, self.author, rest), terminal)?
         };
-        say_how_it_ended(status, terminal);
+        let wanted = wanted.after(status, terminal);
         conclude(&lists, &learner.finish(), (wanted, answer), |_| Ok(()), terminal)?;
         Ok(status)
     }
@@ -325,22 +326,40 @@ fn say_that_lists_are_open(terminal: Terminal) {
     }
 }
 
-fn say_how_it_ended(status: i32, terminal: Terminal) {
-    if status != 0 {
+impl Wanted {
+    /// What is wanted of a run that ended so. One that failed has not shown what is never used.
+    fn after(mut self, status: i32, terminal: Terminal) -> Self {
+        if status == 0 {
+            return self;
+        }
         terminal.say(&format!(
             "The run ended with status {status}: what it would have done after that is not in the list"
         ));
+        if self.prune {
+            say_that_nothing_is_pruned("the run did not end well", terminal);
+            self.prune = false;
+        }
+        self
     }
+}
+
+fn say_that_nothing_is_pruned(why: &str, terminal: Terminal) {
+    let warning = Diagnostic::warning(format!("nothing is taken out of a list, since {why}"));
+    terminal.show(&warning, &Files::default());
 }
 
 /// Says, shows or writes what comes of it.
 fn conclude(
     lists: &Lists,
     seen: &Seen,
-    (wanted, mut answer): (Wanted, Answer),
+    (mut wanted, mut answer): (Wanted, Answer),
     write: impl FnOnce(&Change) -> Result<(), Failure>,
     terminal: Terminal,
 ) -> Result<(), Failure> {
+    if wanted.prune && !seen.is_complete() {
+        say_that_nothing_is_pruned("not all is known of what was used", terminal);
+        wanted.prune = false;
+    }
     let comparisons = lists.compare(seen, wanted.fold);
     match wanted.then {
         Then::Show => answer.write(&shown(lists, &comparisons, seen, wanted))?,

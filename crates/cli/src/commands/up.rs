@@ -60,7 +60,7 @@ pub(crate) struct Options {
 
     /// Run only this component; may be given several times
     #[arg(long, value_name = "ID", value_parser = component_id)]
-    component: Vec<ComponentId>,
+    pub(super) component: Vec<ComponentId>,
 
     /// Set an environment variable of every component; without `=VALUE` the host's own value is passed on
     #[arg(long, value_name = "NAME[=VALUE]")]
@@ -72,7 +72,7 @@ pub(crate) struct Options {
 
     /// Build the app first, as `outport build` does
     #[arg(long)]
-    build: bool,
+    pub(super) build: bool,
 
     #[command(flatten)]
     pub(super) service: ServiceOptions,
@@ -138,6 +138,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         remarks: &remarks,
         app: &app,
         served_at: place.as_ref().map(Place::url),
+        learning: options.operator.learner.is_some(),
         wanted: &|id| options.wants(id),
     };
     summary.show(files, terminal);
@@ -171,12 +172,6 @@ impl Options {
             operator,
             limits,
         }
-    }
-
-    /// The same for these components alone, built first where that is asked for.
-    pub(super) fn of_components(mut self, component: Vec<ComponentId>, build: bool) -> Self {
-        (self.component, self.build) = (component, build);
-        self
     }
 
     pub(super) fn operator(&self) -> &OperatorOptions {
@@ -339,14 +334,7 @@ impl Options {
         by_hand: Option<(&ComponentId, Option<EventKind>)>,
     ) -> Result<App, Failure> {
         let Startup { settings, files, .. } = &ready.startup;
-        let opened;
-        let written = match &self.operator.learner {
-            Some(_) => {
-                opened = written.clone().with_entries_for_all(&learner::any_host());
-                &opened
-            }
-            None => written,
-        };
+        let written = &*learner::in_force(written, self.operator.learner.as_deref());
         let allow: HashMap<_, _> = written
             .components()
             .map(|(component, entries)| {

@@ -150,9 +150,10 @@ impl Lists {
         let mut edits = Vec::new();
         for (list, comparison) in self.lists.iter().zip(comparisons) {
             let add = comparison.additions(prune);
-            let remove = match prune {
-                true => removed(&list.entries, comparison),
-                false => Vec::new(),
+            let remove = if prune {
+                removed(&list.entries, comparison)
+            } else {
+                Vec::new()
             };
             match &list.table {
                 _ if add.is_empty() && remove.is_empty() => {}
