@@ -41,6 +41,8 @@ mod init;
 mod inspect;
 mod kernel_sandbox;
 mod killed;
+mod learn;
+mod learn_apps;
 mod lookups;
 mod metrics;
 mod middleware;

@@ -30,6 +30,7 @@ use std::collections::{HashMap, HashSet};
 use outport_manifest::{RuntimeConfig, Severity};
 use outport_policy::{Entry, KeptOut, Location, Operator, redundant};
 
+pub(crate) use self::breadth::is_public_suffix;
 pub use self::parts::part_findings;
 use crate::diagnostic::Diagnostic;
 use crate::subject::Subject;

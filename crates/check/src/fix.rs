@@ -2,6 +2,7 @@
 //! the one that took its place. Comments, order and layout of everything else stay.
 
 mod layout;
+mod list_edit;
 mod old_list;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::ops::Range;
 use toml_edit::{Array, Document, DocumentMut, Item, TableLike, Value};
 
 use self::layout::{comment, first_line, joined, last_line, prefix, suffix};
+pub use self::list_edit::{ListEdit, edit_lists};
 use self::old_list::move_list;
 use crate::diagnostic::{Diagnostic, Fix};
 
@@ -20,6 +22,9 @@ pub enum FixError {
     /// The file cannot be read, so it cannot be changed either.
     #[error("the file has mistakes to correct by hand first: {0}")]
     NotToml(#[from] toml_edit::TomlError),
+    /// A list is not where it was said to be.
+    #[error("`{0}` is not a table that has a list of hosts")]
+    NoSuchTable(String),
 }
 
 /// The text with every fix of the findings in it, and how many that were. Findings in other files are left alone,

@@ -8,6 +8,7 @@
 //! policy, destination ───► explain ─► layers, verdict, remedy
 //! policies ──────────────► EffectivePolicy ─► a document to commit and compare
 //! outport.test.toml ─────► PolicyTests ─► findings
+//! what a run did ────────► learn ─► the least list
 //! a code ────────────────► CodePage ─► what it means
 //! ```
 //!
@@ -26,6 +27,7 @@ mod findings;
 mod fix;
 mod imports;
 mod json;
+pub mod learn;
 mod policy_tests;
 mod renderer;
 mod sarif;
@@ -41,7 +43,7 @@ pub use colours::{Colour, Colours};
 pub use denied_triggers::denied_triggers;
 pub use diagnostic::{Diagnostic, FindingCode, Fix, Quoted};
 pub use findings::{DeniedNames, part_findings, review, warnings_at_start};
-pub use fix::{FixError, apply_fixes};
+pub use fix::{FixError, ListEdit, apply_fixes, edit_lists};
 pub use imports::{list_imports, sum_up_imports};
 pub use json::report_json;
 pub use outport_manifest::Severity;

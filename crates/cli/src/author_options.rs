@@ -78,6 +78,26 @@ impl AuthorOptions {
         .concat()
     }
 
+    /// The options of it that only a component without a manifest has, as far as they are given.
+    pub(crate) fn instead_of_a_manifest(&self) -> Option<&'static str> {
+        let given = [
+            (
+                !self.allowed_outbound_hosts.is_empty(),
+                "--allowed-outbound-hosts",
+            ),
+            (!self.dir.is_empty(), "--dir"),
+            (!self.key_value_store.is_empty(), "--key-value-store"),
+            (!self.sqlite_database.is_empty(), "--sqlite-database"),
+            (!self.ai_model.is_empty(), "--ai-model"),
+        ];
+        given.iter().find(|(given, _)| *given).map(|(_, name)| *name)
+    }
+
+    /// The variables of the environment, as they were given.
+    pub(crate) fn variables(&self) -> Vec<Variable> {
+        self.env.clone()
+    }
+
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         environment(&self.env)
     }

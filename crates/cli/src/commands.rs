@@ -7,6 +7,7 @@ mod config;
 mod explain;
 mod init;
 mod inspect;
+mod learn;
 mod man;
 mod new;
 mod pull;
@@ -21,6 +22,7 @@ mod watch;
 
 use clap::Subcommand;
 
+pub(crate) use self::init::lock as lock_manifest;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
@@ -37,6 +39,7 @@ pub(crate) enum Command {
     Check(check::Options),
     Explain(explain::Options),
     Inspect(inspect::Options),
+    Learn(learn::Options),
     Pull(pull::Options),
     Push(push::Options),
     Update(update::Options),
@@ -60,6 +63,7 @@ impl Command {
             Self::Check(options) => check::check(&options, terminal),
             Self::Explain(options) => explain::explain(&options, terminal),
             Self::Inspect(options) => inspect::inspect(&options, terminal),
+            Self::Learn(options) => learn::learn(options, terminal),
             Self::Pull(options) => pull::pull(&options, terminal),
             Self::Push(options) => push::push(&options, terminal),
             Self::Update(options) => update::update(&options, terminal),

@@ -42,9 +42,11 @@ mod files;
 mod inherited;
 mod interfaces;
 mod kernel_sandbox;
+mod learner;
 mod limit_options;
 mod list;
 mod load_options;
+mod manifest_writer;
 mod network;
 mod numbers;
 mod operator_options;
@@ -118,6 +120,9 @@ const AFTER_HELP: &str = "Every operator option may also be given in the file of
 
 fn main() {
     let words: Vec<_> = std::env::args_os().collect();
+    if let Some(status) = manifest_writer::serve_if_asked(&words) {
+        std::process::exit(status);
+    }
     // Until all is read that counts, and for what the parser says of it.
     appearance::choose(appearance::written(&words));
     let is_all_asked = built::is_all_asked(&words);

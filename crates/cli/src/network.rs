@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outport_check::{Colour, Colours, CommandWords};
-use outport_egress::{DenialReporter, Egress, Gate, ProxyWatch, Refresher, Resolver};
+use outport_egress::{AuditSink, DenialReporter, Egress, Gate, ProxyWatch, Refresher, Resolver};
 use outport_policy::{AllowList, Operator, Policy, text};
 use outport_runtime::descriptors;
 
@@ -69,6 +69,9 @@ impl Network {
         }
         if let Some(tracer) = telemetry.tracer() {
             builder = builder.tracer(tracer);
+        }
+        if let Some(learner) = &options.learner {
+            builder = builder.sink(Arc::clone(learner) as Arc<dyn AuditSink>);
         }
         if let Some(output) = audit {
             let (log, record) = options.audit.start(output)?;

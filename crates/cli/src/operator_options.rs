@@ -11,6 +11,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use outport_check::{DeniedNames, Diagnostic};
@@ -28,6 +29,7 @@ use crate::egress_proxy::EgressProxyOptions;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::kernel_sandbox::SandboxOptions;
+use crate::learner::Learner;
 use crate::list;
 use crate::load_options::LoadOptions;
 use crate::numbers::number;
@@ -111,6 +113,10 @@ pub(crate) struct OperatorOptions {
     /// Where the values of all these are from.
     #[arg(skip = Given::of_the_process())]
     pub(crate) given: Given,
+
+    /// Who learns what guests use, of a run for which their lists are open; nobody, but for `outport learn`.
+    #[arg(skip)]
+    pub(crate) learner: Option<Arc<Learner>>,
 }
 
 /// The options that are read again while guests run, as far as the configuration file says them.

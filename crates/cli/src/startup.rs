@@ -8,6 +8,7 @@
 
 use std::path::PathBuf;
 
+use outport_policy::Entry;
 use outport_runtime::engine::{Allocation, Engine};
 use outport_runtime::guest_env::Directory;
 use outport_runtime::memory_ceiling::MemoryCeiling;
@@ -18,6 +19,7 @@ use crate::audit_output::AuditOutput;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::kernel_sandbox::{Held, Inside as Sandboxed};
+use crate::learner;
 use crate::network::Network;
 use crate::operator_options::{OperatorOptions, OperatorSettings};
 use crate::service_manager::ServiceManager;
@@ -94,6 +96,14 @@ impl<'o> Startup<'o> {
             files,
             settings,
         })
+    }
+
+    /// The author's entries as they are in force: while they are learnt, anything besides.
+    pub(crate) fn in_force(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
+        if self.options.learner.is_some() {
+            entries.extend(learner::any_host());
+        }
+        entries
     }
 
     /// Gives up what no guest needs. Must be called while the process has one thread; it may have more afterwards.

@@ -92,6 +92,17 @@ impl ResolvedApp {
         self.manifest.parts().into_iter().zip(entries)
     }
 
+    /// The same app, in which every component may reach what `entries` say beside what its author says, and so may each part
+    /// that has a list of its own. A part that inherits no hosts still has none.
+    #[must_use]
+    pub fn with_entries_for_all(mut self, entries: &[Entry]) -> Self {
+        let parts = self.parts.iter_mut().flatten();
+        for list in self.entries.iter_mut().chain(parts) {
+            list.extend_from_slice(entries);
+        }
+        self
+    }
+
     /// The entries of a component by its author's word: nothing, if the app has no such component.
     pub fn entries_of(&self, id: &ComponentId) -> &[Entry] {
         self.components()

@@ -73,7 +73,8 @@ fn public_suffix(entry: &Entry) -> Option<Diagnostic> {
     )))
 }
 
-fn is_public_suffix(name: &Name) -> bool {
+/// True if anybody can register a name below this one.
+pub(crate) fn is_public_suffix(name: &Name) -> bool {
     psl::suffix(name.as_str().as_bytes())
         .is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == name.as_str().as_bytes())
 }

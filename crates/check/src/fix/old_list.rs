@@ -69,6 +69,16 @@ pub(super) fn move_list(
     true
 }
 
+/// Appends entries to a list, laid out as those that are there.
+pub(super) fn append_new(array: &mut Array, entries: &[String]) {
+    let new: Array = entries.iter().map(String::as_str).collect();
+    let each: Vec<Vec<String>> = entries.iter().map(|entry| vec![entry.clone()]).collect();
+    let mut comments = Comments::default();
+    let end = take_end(array, &mut comments);
+    let indent = append(array, &mut comments, &new, &each);
+    array.set_trailing(comments.before(&end, &indent));
+}
+
 /// Layout before a key with more lines at its end; what is on the key's own line is its indentation.
 fn with_lines(before: &str, lines: &str) -> String {
     let (own, indent) = before.split_at(before.rfind('\n').map_or(0, |end| end + 1));

@@ -177,8 +177,8 @@ fn root_of(manifest: &Path) -> &Path {
     manifest.parent().unwrap_or(Path::new(""))
 }
 
-/// Waits until no other `init` changes the app, by whatever name it knows it.
-fn lock(manifest: &Path) -> Result<fs::File, Failure> {
+/// Waits until no other command changes the app, by whatever name it knows it.
+pub(crate) fn lock(manifest: &Path) -> Result<fs::File, Failure> {
     let file = manifest
         .canonicalize()
         .map_err(|error| placement::unwritable(manifest, &error))?;

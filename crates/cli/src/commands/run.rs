@@ -48,6 +48,24 @@ pub(crate) struct Options {
     limits: LimitOptions,
 }
 
+impl Options {
+    /// Those of a component that another command runs.
+    pub(super) fn of(
+        component_and_arguments: Vec<String>,
+        from: FromOptions,
+        author: AuthorOptions,
+        (operator, limits): (OperatorOptions, LimitOptions),
+    ) -> Self {
+        Self {
+            component_and_arguments,
+            from,
+            author,
+            operator,
+            limits,
+        }
+    }
+}
+
 /// An option of the operator's behind the component is the guest's argument, and does nothing here. Nobody should take code
 /// for verified because of one.
 fn warn_of_own_options(path: &str, arguments: &[String], terminal: Terminal) -> Result<(), Failure> {

@@ -44,6 +44,25 @@ pub(crate) struct Options {
     limits: LimitOptions,
 }
 
+impl Options {
+    /// Those of a component that another command serves.
+    pub(super) fn of(
+        component: PathBuf,
+        (from, service): (FromOptions, ServiceOptions),
+        author: AuthorOptions,
+        (operator, limits): (OperatorOptions, LimitOptions),
+    ) -> Self {
+        Self {
+            component,
+            from,
+            service,
+            author,
+            operator,
+            limits,
+        }
+    }
+}
+
 pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
     // Before anything is opened, whose descriptors could be taken for them.
     let inherited = Inherited::take()?;

@@ -15,6 +15,7 @@ use outport_runtime::guest_env::GuestEnv;
 use outport_runtime::guest_pre::GuestPre;
 use outport_runtime::limits::GuestLimits;
 
+use crate::app_options::AppOptions;
 use crate::author_options::{AuthorOptions, ENTRIES_OPTION};
 use crate::failure::Failure;
 use crate::fetching::ClientArguments;
@@ -97,6 +98,14 @@ pub(super) struct ComponentFile {
 }
 
 impl FromOptions {
+    /// As an app is from elsewhere, which is named in the same way.
+    pub(super) fn like(app: &AppOptions) -> Self {
+        Self {
+            references: app.references().clone(),
+            client: app.fetching.client.clone(),
+        }
+    }
+
     /// The file, which is pulled where a reference is given.
     pub(super) fn file(
         &self,
@@ -141,6 +150,7 @@ pub(super) fn link(
     limits: GuestLimits,
     ready: &Ready<'_>,
 ) -> Result<GuestPre, Failure> {
+    let entries = ready.startup.in_force(entries);
     let allow = Arc::new(AllowList::compile(entries).with_labels(labels));
     let operator = Arc::new(ready.startup.settings.operator.clone());
     let policy = Policy::new(name, allow.clone(), operator);

@@ -35,6 +35,7 @@ use crate::brokers;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::inherited::Inherited;
+use crate::learner;
 use crate::limit_options::LimitOptions;
 use crate::network::Network;
 use crate::operator_options::OperatorOptions;
@@ -59,7 +60,7 @@ pub(crate) struct Options {
 
     /// Run only this component; may be given several times
     #[arg(long, value_name = "ID", value_parser = component_id)]
-    component: Vec<ComponentId>,
+    pub(super) component: Vec<ComponentId>,
 
     /// Set an environment variable of every component; without `=VALUE` the host's own value is passed on
     #[arg(long, value_name = "NAME[=VALUE]")]
@@ -71,7 +72,7 @@ pub(crate) struct Options {
 
     /// Build the app first, as `outport build` does
     #[arg(long)]
-    build: bool,
+    pub(super) build: bool,
 
     #[command(flatten)]
     pub(super) service: ServiceOptions,
@@ -137,6 +138,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         remarks: &remarks,
         app: &app,
         served_at: place.as_ref().map(Place::url),
+        learning: options.operator.learner.is_some(),
         wanted: &|id| options.wants(id),
     };
     summary.show(files, terminal);
@@ -332,6 +334,7 @@ impl Options {
         by_hand: Option<(&ComponentId, Option<EventKind>)>,
     ) -> Result<App, Failure> {
         let Startup { settings, files, .. } = &ready.startup;
+        let written = &*learner::in_force(written, self.operator.learner.as_deref());
         let allow: HashMap<_, _> = written
             .components()
             .map(|(component, entries)| {

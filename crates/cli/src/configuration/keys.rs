@@ -374,10 +374,15 @@ const IN_VAIN_WITHOUT: [(&str, &str); 2] = [
 ];
 
 /// Options that are no keys, and where what they say belongs instead.
-pub(crate) const NO_KEYS: [(&str, &str); 33] = [
+pub(crate) const NO_KEYS: [(&str, &str); 38] = [
     ("accept-defaults", OF_A_LINE),
     ("ai-model", OF_AN_AUTHOR),
+    (
+        "allow-any-host",
+        "it opens every list, and is given anew each time that somebody means it",
+    ),
     ("allowed-outbound-hosts", OF_AN_AUTHOR),
+    ("app", OF_A_LINE),
     ("attribute", OF_A_LINE),
     ("body", OF_A_LINE),
     ("build", OF_A_LINE),
@@ -395,12 +400,14 @@ pub(crate) const NO_KEYS: [(&str, &str); 33] = [
     ("env", OF_AN_AUTHOR),
     ("example", OF_A_LINE),
     ("fix", OF_A_LINE),
+    ("fold", OF_A_LINE),
     ("format", OF_A_LINE),
     ("from", OF_A_LINE),
     ("key-value-store", OF_AN_AUTHOR),
     ("list", OF_A_LINE),
     ("output", OF_A_LINE),
     ("payload", OF_A_LINE),
+    ("prune", OF_A_LINE),
     ("quiet", OF_A_LINE),
     ("result-on-stdout", OF_A_LINE),
     ("route", OF_A_LINE),
@@ -414,6 +421,7 @@ pub(crate) const NO_KEYS: [(&str, &str); 33] = [
         "values of an app's variables are given as `SPIN_VARIABLE_NAME`, or with `--variable`",
     ),
     ("verbose", OF_A_LINE),
+    ("write", OF_A_LINE),
 ];
 
 const OF_A_LINE: &str = "it is about one command line: give it there";

@@ -77,6 +77,7 @@ fn exit_status(title: &str) -> impl Iterator<Item = &'static (&'static str, &'st
         "up" => &UP,
         "serve" => &SERVE,
         "run" => &RUN,
+        "learn" => &LEARN,
         "trigger" => &TRIGGER,
         "check" => &CHECK,
         "explain" => &EXPLAIN,
@@ -131,6 +132,10 @@ const RUN: [(&str, &str); 4] = [
     ),
     ("130, 143", "Ended by SIGINT or SIGTERM."),
     ("134", "The guest trapped."),
+];
+const LEARN: [(&str, &str); 2] = [
+    ("0", "Logs were read, or the run ended well."),
+    ("0-255", "Of a run: its own, as that of `up`, `run` or `serve`."),
 ];
 const TRIGGER: [(&str, &str); 4] = [
     ("0", "The event was handled."),

@@ -34,6 +34,8 @@ pub(super) struct Summary<'a> {
     pub(super) app: &'a App,
     /// The URL where it is served, without a path, if it is.
     pub(super) served_at: Option<String>,
+    /// True if lists are open, since what guests use is learnt.
+    pub(super) learning: bool,
     /// The components that run.
     pub(super) wanted: &'a dyn Fn(&ComponentId) -> bool,
 }
@@ -160,7 +162,12 @@ impl Summary<'_> {
         let running = components.filter(|(component, _)| self.runs(&component.id.value));
         aligned(running.flat_map(|(component, entries)| {
             let id = &component.id.value;
-            let own = [(id.to_string(), reach(entries))];
+            let reach_of_all = if self.learning {
+                "any host, while it is learnt".to_owned()
+            } else {
+                reach(entries)
+            };
+            let own = [(id.to_string(), reach_of_all)];
             let parts = self.written.parts().filter(move |(part, _)| part.component == id);
             own.into_iter().chain(parts.map(move |(part, list)| {
                 let name = text::excerpt(&part.name).into_owned();

@@ -1,0 +1,173 @@
+//! The least list held against the entries that are there.
+//!
+//! | an entry that is there | |
+//! | --- | --- |
+//! | permits a use, and nothing that the least list does not | stays, as it is written |
+//! | permits a use, and more | is *wider* than this run needs: it stays, unless the list is pruned |
+//! | permits no use | was *never used*: it stays, unless the list is pruned |
+//!
+//! What is missing is the least list for the uses that entries of the first kind do not permit. An entry of it that the whole
+//! list permits already, since one is wider, is only needed once the list is pruned. A pruned list is the entries of the first
+//! kind and all that is missing: it permits every use and is least, but for entries that its author wrote twice.
+
+use std::sync::Arc;
+
+use outport_policy::{AllowList, Entry, Share, share};
+
+use super::fold::Fold;
+use super::least::{LeastEntry, least};
+use super::permitted::ByList;
+use super::uses::{Target, Use};
+
+/// The entries of one list, and what a run needs of them.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Comparison<'a> {
+    /// The list: a component, or a part of one with a list of its own.
+    pub list: Arc<str>,
+    /// The entries that are there, in their order.
+    pub present: Vec<Present<'a>>,
+    /// The entries that the least list has besides.
+    pub missing: Vec<Missing<'a>>,
+}
+
+/// An entry that is there.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Present<'a> {
+    /// It is needed, and no wider than needed.
+    Needed {
+        /// The entry.
+        entry: &'a Entry,
+        /// The uses that it permits.
+        uses: Vec<&'a Use>,
+    },
+    /// It is used, and permits more than was used.
+    Wider {
+        /// The entry.
+        entry: &'a Entry,
+        /// The uses that it permits.
+        uses: Vec<&'a Use>,
+    },
+    /// Nothing used it.
+    NeverUsed(&'a Entry),
+}
+
+/// An entry that the least list has and the author's has not.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Missing<'a> {
+    /// The entry, with its uses.
+    pub least: LeastEntry<'a>,
+    /// True if the list permits its uses as it is, by something wider.
+    pub covered: bool,
+    /// The entries that do.
+    pub covered_by: Vec<&'a Entry>,
+}
+
+impl<'a> Comparison<'a> {
+    /// Holds the uses of a list against its entries.
+    pub fn of(list: &str, present: &'a [Entry], uses: &[&'a Use], fold: Fold) -> Self {
+        let all_least: Vec<Entry> = least(uses, fold).into_iter().map(|one| one.entry).collect();
+        let whole = ByList::new(AllowList::compile(present.to_vec()));
+        let present: Vec<Present<'a>> = (0..present.len())
+            .map(|number| stand(number, present, uses, (&whole, &all_least)))
+            .collect();
+        let needed = present.iter().filter_map(|one| match one {
+            Present::Needed { entry, .. } => Some((*entry).clone()),
+            _ => None,
+        });
+        let kept = ByList::new(AllowList::compile(needed.collect()));
+        let rest: Vec<&'a Use> = uses.iter().copied().filter(|used| !kept.permits(used)).collect();
+        let missing = least(&rest, fold)
+            .into_iter()
+            .map(|least| {
+                let covered = least.uses.iter().all(|used| whole.permits(used));
+                let covered_by = if covered {
+                    covering(&least, &present)
+                } else {
+                    Vec::new()
+                };
+                Missing {
+                    least,
+                    covered,
+                    covered_by,
+                }
+            })
+            .collect();
+        Self {
+            list: list.into(),
+            present,
+            missing,
+        }
+    }
+
+    /// The entries that have to be added, so that every use is permitted; with `pruned` those that have to be when what is
+    /// wider and what was never used is taken out.
+    pub fn additions(&self, pruned: bool) -> Vec<String> {
+        let missing = self.missing.iter();
+        missing
+            .filter(|one| pruned || !one.covered)
+            .map(|one| one.least.entry.to_string())
+            .collect()
+    }
+
+    /// The entries that a pruned list does not have.
+    pub fn needless(&self) -> impl Iterator<Item = &'a Entry> {
+        self.present.iter().filter_map(|one| match one {
+            Present::Needed { .. } => None,
+            Present::Wider { entry, .. } | Present::NeverUsed(entry) => Some(*entry),
+        })
+    }
+}
+
+fn stand<'a>(
+    number: usize,
+    present: &'a [Entry],
+    uses: &[&'a Use],
+    (whole, all_least): (&ByList, &[Entry]),
+) -> Present<'a> {
+    let entry = &present[number];
+    let alone = ByList::new(AllowList::compile(vec![entry.clone()]));
+    let mut others = present.to_vec();
+    others.remove(number);
+    let others = ByList::new(AllowList::compile(others));
+    // Together with others it may permit what it does not alone: a look-up by one entry, the address by another.
+    let needs_it = |used: &Use| alone.permits(used) || (whole.permits(used) && !others.permits(used));
+    let own: Vec<&'a Use> = uses
+        .iter()
+        .copied()
+        .filter(|used| counts(used, uses) && needs_it(used))
+        .collect();
+    if own.is_empty() {
+        return Present::NeverUsed(entry);
+    }
+    match share(entry, all_least) {
+        Share::Whole => Present::Needed { entry, uses: own },
+        _ => Present::Wider { entry, uses: own },
+    }
+}
+
+/// A look-up is no use of an entry where something was connected to by it: that is.
+fn counts(used: &Use, uses: &[&Use]) -> bool {
+    let Target::Lookup { name } = &used.target else {
+        return true;
+    };
+    !uses.iter().any(|other| {
+        matches!(&other.target, Target::Socket { host, .. } if *host == outport_policy::Host::Name(name.clone()))
+    })
+}
+
+/// The wider entries that permit all uses of this one.
+fn covering<'a>(least: &LeastEntry<'a>, present: &[Present<'a>]) -> Vec<&'a Entry> {
+    let covers = |one: &Present<'a>| match one {
+        Present::Wider { entry, uses } | Present::Needed { entry, uses } => {
+            let own = uses
+                .iter()
+                .any(|used| least.uses.iter().any(|own| own.target == used.target));
+            own.then_some(*entry)
+        }
+        Present::NeverUsed(_) => None,
+    };
+    present.iter().filter_map(covers).collect()
+}
