@@ -41,7 +41,7 @@ pub use colours::{Colour, Colours};
 pub use denied_triggers::denied_triggers;
 pub use diagnostic::{Diagnostic, FindingCode, Fix, Quoted};
 pub use findings::{DeniedNames, part_findings, review, warnings_at_start};
-pub use fix::{FixError, apply_fixes};
+pub use fix::{AddError, FixError, add_entry, apply_fixes};
 pub use imports::{list_imports, sum_up_imports};
 pub use json::report_json;
 pub use outport_manifest::Severity;
