@@ -135,10 +135,12 @@ impl Policy {
 }
 
 impl AllowList {
-    /// The same list with an addition at its end.
+    /// The same list with an addition at its end, if it is not there yet.
     #[must_use]
     pub fn with(&self, addition: &Addition) -> Self {
         match addition {
+            Addition::Entry(entry) if self.entries().contains(entry) => self.clone(),
+            Addition::Lookup(lookup) if self.permits_lookup_alone(lookup.name()).is_some() => self.clone(),
             Addition::Entry(entry) => self.with_entry(entry.clone()),
             Addition::Lookup(lookup) => self.with_lookup(lookup.clone()),
         }
