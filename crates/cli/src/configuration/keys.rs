@@ -374,10 +374,11 @@ const IN_VAIN_WITHOUT: [(&str, &str); 2] = [
 ];
 
 /// Options that are no keys, and where what they say belongs instead.
-pub(crate) const NO_KEYS: [(&str, &str); 33] = [
+pub(crate) const NO_KEYS: [(&str, &str); 34] = [
     ("accept-defaults", OF_A_LINE),
     ("ai-model", OF_AN_AUTHOR),
     ("allowed-outbound-hosts", OF_AN_AUTHOR),
+    ("ask", OF_A_LINE),
     ("attribute", OF_A_LINE),
     ("body", OF_A_LINE),
     ("build", OF_A_LINE),
