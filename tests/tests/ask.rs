@@ -217,7 +217,17 @@ fn requests_and_datagrams_are_asked_about_like_connections() {
         seen.contains("=> 200 hi there x1, HTTP-request-denied x1\n"),
         "{seen}"
     );
-    assert!(seen.contains(&format!("a from {udp}")), "{seen}");
+    // On WASI 0.2 there is no room while the question stands, and the script guest does not try the same once more.
+    let first = match Wasi::under_test() {
+        Wasi::V0_2 => "would-block",
+        Wasi::V0_3 => "ok",
+    };
+    assert!(
+        seen.contains(&format!("udp.send-to u {udp} a => {first}\n")),
+        "{seen}"
+    );
+    assert!(seen.contains(&format!("udp.send-to u {udp} b => ok\n")), "{seen}");
+    assert!(seen.contains(&format!("from {udp}")), "{seen}");
     assert_eq!(seen.matches("outport asks").count(), 3, "{seen}");
 }
 
@@ -310,18 +320,13 @@ fn a_flood_of_attempts_is_a_few_questions_and_a_line_and_the_neighbour_answers()
 
 #[test]
 fn a_question_of_an_instance_that_ends_is_withdrawn() {
-    let mut terminal = ask(Outport::up(&web("1")));
+    let mut terminal = ask(Outport::up(&web("1")).option("--response-timeout=5s"));
     let address = address(&terminal);
     let script = "tcp.connect 127.0.0.1:2000";
-    let mut client = TcpStream::connect(address).unwrap();
-    let length = script.len();
-    write!(
-        client,
-        "POST /web HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{script}"
-    )
-    .unwrap();
+    let ended = perform(address, script);
     terminal.question();
-    drop(client);
+    // Its time is over before anybody answers.
+    assert!(!ended.join().unwrap().contains("=>"));
     terminal.shows("withdrawn: nobody waits for the answer any more");
     // The next one is asked, and nothing is remembered of it.
     let performed = perform(address, script);
@@ -352,12 +357,12 @@ fn control_c_and_a_closed_terminal_end_what_waits_for_an_answer() {
     let performed = perform(address, script);
     terminal.question();
     let log = terminal.running.folder().join("audit.jsonl");
-    let kept = terminal.running.folder().to_owned();
     terminal.running.signal(Signal::KILL);
     assert!(performed.join().unwrap().contains("=> access-denied"));
     until("the server ends", || TcpStream::connect(address).is_err());
-    let last = fs::read_to_string(log).unwrap();
-    assert!(last.contains("\"verdict\":\"deny\""), "{last} in {kept:?}");
+    until("the denial is in the log", || {
+        fs::read_to_string(&log).is_ok_and(|log| log.contains("\"verdict\":\"deny\""))
+    });
 }
 
 #[test]

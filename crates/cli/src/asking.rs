@@ -40,7 +40,7 @@ use crate::terminal::Terminal;
 pub(crate) struct AskOptions {
     /// Ask at the terminal about each attempt that only the author's list refuses: once, for this run, write it to
     /// `spin.toml`, no
-    #[arg(long, help_heading = "Guest options")]
+    #[arg(long)]
     pub(crate) ask: bool,
 }
 

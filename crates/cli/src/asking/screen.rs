@@ -138,7 +138,7 @@ impl Screen {
             if let Some(first) = desk.first(now) {
                 return Some(first);
             }
-            let waited = self.asking.changed.wait_timeout(desk, GLANCE);
+            let waited = self.asking.changed.wait_timeout(desk, IDLE);
             desk = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }
     }
@@ -252,12 +252,13 @@ const PUT_RIGHT: &str = concat!(
     "\x18\x1b\\\x1b]8;;\x1b\\",
     // To leave the alternate screen restores a cursor, which is to be that of now if it was not there.
     "\x0f\x1b(B\x1b[0m\x1b7\x1b[?1049l\x1b[?6l\x1b7\x1b[r\x1b8",
-    // The colours of the terminal itself.
-    "\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\",
     // Reports, and what changes how text is written.
     "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?2004l\x1b[4l\x1b[20l",
     "\x0f\x1b(B\x1b[0m\x1b[?25h\x1b[?7h\r"
 );
+
+/// The time between two looks whether there is something to tell, where there is no question.
+const IDLE: Duration = Duration::from_millis(500);
 
 /// The time between two looks whether a question still stands.
 const GLANCE: Duration = Duration::from_millis(50);

@@ -62,7 +62,7 @@ impl Offer {
         format!(
             "  {}? (Enter is no, and so is silence for {} s) ",
             answers.join(", "),
-            left.as_secs().max(1)
+            left.as_secs_f64().ceil().max(1.0)
         )
     }
 }
