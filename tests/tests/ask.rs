@@ -12,6 +12,7 @@ use outport_e2e::dns::{DnsServer, Reply};
 use outport_e2e::guest::{self, Wasi};
 use outport_e2e::http::{self, Origin};
 use outport_e2e::outport::{Outport, Running};
+use outport_e2e::redis::Redis;
 use outport_e2e::tcp::TcpPeer;
 use outport_e2e::turnstile::Turnstile;
 use outport_e2e::udp::UdpEcho;
@@ -363,6 +364,97 @@ fn control_c_and_a_closed_terminal_end_what_waits_for_an_answer() {
     until("the denial is in the log", || {
         fs::read_to_string(&log).is_ok_and(|log| log.contains("\"verdict\":\"deny\""))
     });
+}
+
+/// `up` of one component, at every path.
+fn only(source: &str) -> String {
+    format!(
+        "spin_manifest_version = 2\napplication.name = \"only\"\n\n[[trigger.http]]\nroute = \"/...\"\ncomponent = \
+         \"only\"\n\n[component.only]\nsource = \"GUESTS/{source}.wasm\"\n"
+    )
+}
+
+#[test]
+fn the_interfaces_of_the_host_and_the_first_ones_of_spin_ask_as_well() {
+    if matches!(Wasi::under_test(), Wasi::V0_3) {
+        return;
+    }
+    let redis = Redis::start();
+    let url = format!("redis://127.0.0.1:{}", redis.port());
+    let mut terminal = ask(Outport::up(&only("spin-rust")));
+    let address = self::address(&terminal);
+    let get = |path: String| thread::spawn(move || http::get(address, &path).unwrap());
+    let first = get(format!("/redis?{url}"));
+    terminal.answers(&format!("\"{url}\""), "o");
+    let once = first.join().unwrap();
+    let second = get(format!("/redis?{url}"));
+    terminal.answers(&format!("may `only` use {url}"), "n");
+    let no = second.join().unwrap();
+    assert_ne!(
+        (once.status, &once.body),
+        (no.status, &no.body),
+        "{}",
+        terminal.seen()
+    );
+    terminal.running.signal(Signal::TERM);
+
+    let origin = Origin::start("from the origin");
+    let mut terminal = ask(Outport::up(&only("spin-rust-1")));
+    let address = self::address(&terminal);
+    let sent = format!("/send?http://{}/", origin.address());
+    let first = thread::spawn({
+        let sent = sent.clone();
+        move || http::get(address, &sent).unwrap().body
+    });
+    terminal.answers(&format!("\"http://{}\"", origin.address()), "w");
+    assert_eq!(first.join().unwrap(), "from the origin");
+    assert_eq!(http::get(address, &sent).unwrap().body, "from the origin");
+    let manifest = fs::read_to_string(terminal.running.folder().join("spin.toml")).unwrap();
+    let list = format!("allowed_outbound_hosts = [\"http://{}\"]\n", origin.address());
+    assert!(manifest.ends_with(&list), "{manifest}");
+    terminal.running.signal(Signal::TERM);
+}
+
+#[test]
+fn a_dependency_with_a_list_of_its_own_needs_both_and_its_own_is_not_written() {
+    if matches!(Wasi::under_test(), Wasi::V0_3) {
+        return;
+    }
+    let peer = TcpPeer::echo();
+    let to = peer.address();
+    let outport = Outport::up(&format!(
+        "spin_manifest_version = 2\napplication.name = \"parts\"\n\n[[trigger.command]]\ncomponent = \"main\"\nargs = \
+         [\"callee: tcp.connect {to}\", \"callee: tcp.connect {to}\"]\n\n[component.main]\nsource = \
+         \"GUESTS/caller.wasm\"\nallowed_outbound_hosts = []\n[component.main.dependencies]\n\
+         \"outport:callee/interpreter\" = {{ path = \"GUESTS/callee.wasm\", inherit_configuration = \
+         [\"allowed_outbound_hosts\"], allowed_outbound_hosts = [] }}\n"
+    ));
+    let before = fs::read_to_string(outport.folder().join("spin.toml")).unwrap();
+    let mut terminal = ask(outport);
+    let question = terminal.question();
+    assert!(
+        question.contains("of `main/outport:callee/interpreter`"),
+        "{question}"
+    );
+    assert!(!question.contains("[w]rite"), "{question}");
+    terminal.types("r\n");
+    let question = terminal.question();
+    assert!(
+        question.contains("of `main`, ") && question.contains("[w]rite"),
+        "{question}"
+    );
+    terminal.types("w\n");
+    terminal.shows("written to ");
+    let written = fs::read_to_string(terminal.running.folder().join("spin.toml")).unwrap();
+    let list = format!("allowed_outbound_hosts = [\"*://{to}\"]\n[component.main.dependencies]");
+    let after = before.replace(
+        "allowed_outbound_hosts = []\n[component.main.dependencies]",
+        &list,
+    );
+    assert_ne!(before, after);
+    assert_eq!(written, after);
+    let finished = terminal.running.finish().expect_code(0);
+    assert_eq!(finished.stdout.matches("=> ok").count(), 2, "{finished}");
 }
 
 #[test]
