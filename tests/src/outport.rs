@@ -85,7 +85,7 @@ impl Outport {
     }
 
     /// The process runs in a terminal of so many columns, which can show colours: what it writes to either stream is its
-    /// standard output, with the line ends of a terminal.
+    /// standard output, with the line ends of a terminal. What it [reads](Self::reading) is typed there.
     #[must_use]
     pub fn in_terminal(self, columns: u16) -> Self {
         let columns = columns.to_string();
@@ -332,14 +332,24 @@ impl Outport {
     }
 }
 
-/// A program in Python that runs another one in a terminal, and passes on what that writes.
+/// A program in Python that runs another one in a terminal, and passes on what that writes, and to it what it reads itself.
 const IN_TERMINAL: &str = r#"
-import fcntl, os, pty, struct, sys, termios
+import fcntl, os, pty, select, struct, sys, termios
 child, terminal = pty.fork()
 if child == 0:
     fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
     os.execvp(sys.argv[1], sys.argv[1:])
+watched = [terminal, 0]
 while True:
+    ready = select.select(watched, [], [])[0]
+    if 0 in ready:
+        typed = os.read(0, 65536)
+        if typed:
+            os.write(terminal, typed)
+        else:
+            watched.remove(0)
+    if terminal not in ready:
+        continue
     try:
         written = os.read(terminal, 65536)
     except OSError:

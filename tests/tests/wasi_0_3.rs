@@ -2,6 +2,8 @@
 
 #[path = "allow_list.rs"]
 mod allow_list;
+#[path = "ask.rs"]
+mod ask;
 #[path = "deny_list.rs"]
 mod deny_list;
 #[path = "grants.rs"]

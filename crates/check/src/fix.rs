@@ -1,6 +1,8 @@
 //! Safe changes of a `spin.toml`: entries are taken out of their lists or spelled otherwise, and an old list moves into
-//! the one that took its place. Comments, order and layout of everything else stay.
+//! the one that took its place. An entry is added to the list of a component. Comments, order and layout of everything else
+//! stay.
 
+mod addition;
 mod layout;
 mod list_edit;
 mod old_list;
@@ -10,6 +12,7 @@ use std::ops::Range;
 
 use toml_edit::{Array, Document, DocumentMut, Item, TableLike, Value};
 
+pub use self::addition::{AddError, add_entry};
 use self::layout::{comment, first_line, joined, last_line, prefix, suffix};
 pub use self::list_edit::{ListEdit, edit_lists};
 use self::old_list::move_list;

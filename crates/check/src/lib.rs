@@ -43,7 +43,7 @@ pub use colours::{Colour, Colours};
 pub use denied_triggers::denied_triggers;
 pub use diagnostic::{Diagnostic, FindingCode, Fix, Quoted};
 pub use findings::{DeniedNames, part_findings, review, warnings_at_start};
-pub use fix::{FixError, ListEdit, apply_fixes, edit_lists};
+pub use fix::{AddError, FixError, ListEdit, add_entry, apply_fixes, edit_lists};
 pub use imports::{list_imports, sum_up_imports};
 pub use json::report_json;
 pub use outport_manifest::Severity;

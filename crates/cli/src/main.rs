@@ -26,6 +26,7 @@ mod access_log;
 mod app_options;
 mod app_problem;
 mod appearance;
+mod asking;
 mod audit_output;
 mod author_options;
 mod brokers;

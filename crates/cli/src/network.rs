@@ -9,6 +9,7 @@ use outport_egress::{AuditSink, DenialReporter, Egress, Gate, ProxyWatch, Refres
 use outport_policy::{AllowList, Operator, Policy, text};
 use outport_runtime::descriptors;
 
+use crate::asking::Asking;
 use crate::audit_output::{AuditOutput, Record};
 use crate::failure::Failure;
 use crate::files::Files;
@@ -22,6 +23,7 @@ pub(crate) struct Network {
     egress: Egress,
     telemetry: Telemetry,
     reload: Reload,
+    asking: Option<Arc<Asking>>,
     _refresher: Option<Refresher>,
     _proxy_watch: Option<ProxyWatch>,
 }
@@ -36,7 +38,7 @@ impl Network {
         options: &OperatorOptions,
         settings: &OperatorSettings,
         files: &Files,
-        (audit, telemetry): (Option<AuditOutput>, Telemetry),
+        (audit, telemetry, asking): (Option<AuditOutput>, Telemetry, Option<Arc<Asking>>),
         terminal: Terminal,
     ) -> Result<Self, Failure> {
         let mut builder = Egress::builder()
@@ -66,6 +68,9 @@ impl Network {
         }
         if let Some(denials) = telemetry.denials() {
             builder = builder.sink(denials);
+        }
+        if let Some(asking) = &asking {
+            builder = builder.questioner(asking.clone());
         }
         if let Some(tracer) = telemetry.tracer() {
             builder = builder.tracer(tracer);
@@ -106,6 +111,7 @@ impl Network {
             egress,
             telemetry,
             reload,
+            asking,
             _refresher: refresher,
             _proxy_watch: proxy_watch,
         })
@@ -130,6 +136,11 @@ impl Network {
         self.telemetry.show_policy(policies, self.egress.downgrade());
     }
 
+    /// Who is asked about what only an author's list refuses, if anybody is.
+    pub(crate) fn asking(&self) -> Option<Arc<Asking>> {
+        self.asking.clone()
+    }
+
     /// Makes the operator's settings be read again.
     pub(crate) fn reload(&self) -> Reload {
         self.reload.clone()
@@ -146,6 +157,9 @@ pub(crate) fn within_descriptors(mut operator: Operator) -> Operator {
 
 impl Drop for Network {
     fn drop(&mut self) {
+        if let Some(asking) = &self.asking {
+            asking.close();
+        }
         self.egress.stop();
         self.egress.flush();
         self.telemetry.flush();

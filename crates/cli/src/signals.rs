@@ -7,6 +7,7 @@
 //! as the system does it; SIGHUP is [noted](HangUps) from the first moment, and answered when everything is ready.
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use outport_telemetry::admin::Readiness;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::asking::Asking;
 use crate::reload::Reload;
 use crate::service_manager::ServiceManager;
 use crate::telemetry::Telemetry;
@@ -45,6 +47,8 @@ pub(crate) struct StopSignals {
     readiness: Readiness,
     /// None once another process tells it.
     manager: Option<ServiceManager>,
+    /// Whoever is asked at the terminal.
+    asking: Option<Arc<Asking>>,
 }
 
 impl StopSignals {
@@ -57,7 +61,19 @@ impl StopSignals {
             reload,
             readiness: telemetry.readiness().clone(),
             manager: Some(telemetry.manager().clone()),
+            asking: None,
         })
+    }
+
+    /// The same, after the first of which nobody is asked anything any more: what waits for an answer is refused.
+    pub(crate) fn ending_questions(self, asking: Option<Arc<Asking>>) -> Self {
+        Self { asking, ..self }
+    }
+
+    fn end_questions(&self) {
+        if let Some(asking) = &self.asking {
+            asking.close();
+        }
     }
 
     /// Waits for the next signal to stop, from which on the process is not ready any more, and answers the status of a process that it ends: 128 and its number.
@@ -81,6 +97,7 @@ impl StopSignals {
 
     /// The process stops by itself: it is not ready any more.
     pub(crate) fn stopping(&self) {
+        self.end_questions();
         self.readiness.stopping();
         if let Some(manager) = &self.manager {
             manager.stopping();
@@ -96,6 +113,7 @@ impl StopSignals {
 
     /// Another process does what this one was there for, and tells the service manager.
     pub(crate) fn passed_on(&mut self) {
+        self.end_questions();
         self.readiness.stopping();
         self.manager = None;
     }

@@ -6,7 +6,7 @@
 //!            SIGHUP is noted        engine, which compiles     resolver, sinks      needs is given up
 //! ```
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use outport_policy::Entry;
 use outport_runtime::engine::{Allocation, Engine};
@@ -15,6 +15,7 @@ use outport_runtime::memory_ceiling::MemoryCeiling;
 use outport_runtime::stdio::{self, WhenFull};
 use tokio::runtime::Runtime;
 
+use crate::asking::{AskOptions, Prepared};
 use crate::audit_output::AuditOutput;
 use crate::failure::Failure;
 use crate::files::Files;
@@ -37,6 +38,7 @@ pub(crate) struct Startup<'o> {
     /// The files that were read so far.
     pub(crate) files: Files,
     pub(crate) settings: OperatorSettings,
+    asking: Option<Prepared>,
 }
 
 /// The needs that the guests of a command have of the process.
@@ -95,6 +97,7 @@ impl<'o> Startup<'o> {
             manager,
             files,
             settings,
+            asking: None,
         })
     }
 
@@ -104,6 +107,13 @@ impl<'o> Startup<'o> {
             entries.extend(learner::any_host());
         }
         entries
+    }
+
+    /// Has somebody asked at the terminal about what only the author's list refuses, if that is wanted. Entries are written
+    /// to `manifest`, where there is one. Must be called while the process has one thread.
+    pub(crate) fn ask(&mut self, options: &AskOptions, manifest: Option<&Path>) -> Result<(), Failure> {
+        self.asking = options.prepare(manifest)?;
+        Ok(())
     }
 
     /// Gives up what no guest needs. Must be called while the process has one thread; it may have more afterwards.
@@ -137,7 +147,8 @@ impl<'o> Startup<'o> {
 
 impl<'o> Inside<'o> {
     /// Puts the operator's settings in force.
-    pub(crate) fn open_network(self) -> Result<Ready<'o>, Failure> {
+    pub(crate) fn open_network(mut self) -> Result<Ready<'o>, Failure> {
+        let asking = self.startup.asking.take();
         let Startup {
             options,
             settings,
@@ -145,7 +156,9 @@ impl<'o> Inside<'o> {
             terminal,
             ..
         } = &self.startup;
-        let network = Network::open(options, settings, files, (self.audit, self.telemetry), *terminal)?;
+        let asking = asking.map(|asking| asking.start(*terminal)).transpose()?;
+        let outputs = (self.audit, self.telemetry, asking);
+        let network = Network::open(options, settings, files, outputs, *terminal)?;
         Ok(Ready {
             startup: self.startup,
             engine: self.engine,
@@ -175,6 +188,7 @@ impl Ready<'_> {
         telemetry.readiness().guests_prepared();
         let outcome = startup.runtime.block_on(async {
             let signals = StopSignals::listen(startup.hang_ups, network.reload(), telemetry)?;
+            let signals = signals.ending_questions(network.asking());
             guests(signals, &network).await
         });
         startup.runtime.shutdown_background();

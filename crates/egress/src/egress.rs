@@ -16,6 +16,7 @@ use std::sync::{Arc, Weak};
 
 use outport_policy::{AllowList, Entry, EntryError, Location, NeutralWords, Operator, RemedyWords};
 
+use crate::asking::Questioner;
 use crate::audit::AuditSink;
 use crate::counts::{METRICS, QuotaGauges};
 use crate::dial::{Destination, Dialer};
@@ -43,6 +44,7 @@ impl Egress {
             proxies: None,
             sinks: Vec::new(),
             required: Vec::new(),
+            questioner: None,
             words: Box::new(NeutralWords),
             pooling: Pooling::On,
             http_connections: None,
@@ -171,6 +173,7 @@ pub struct EgressBuilder {
     proxies: Option<EgressProxies>,
     sinks: Vec<Arc<dyn AuditSink>>,
     required: Vec<Arc<dyn AuditSink>>,
+    questioner: Option<Arc<dyn Questioner>>,
     words: Box<dyn RemedyWords>,
     pooling: Pooling,
     http_connections: Option<u32>,
@@ -211,6 +214,13 @@ impl EgressBuilder {
         // It is told like any other, and asked as well.
         self.required.push(sink.clone());
         self.sink(sink)
+    }
+
+    /// Has `questioner` asked about every attempt that only an author's list refuses, before it is judged. What it agrees to
+    /// is added to that list; the limits and the deny list hold as ever. Default: nobody is asked.
+    pub fn questioner(mut self, questioner: Arc<dyn Questioner>) -> Self {
+        self.questioner = Some(questioner);
+        self
     }
 
     /// Sets what the host calls the settings that would permit what was denied, as events tell it. Default:
@@ -263,6 +273,7 @@ impl EgressBuilder {
             resolver,
             proxies: self.proxies.map(ProxiesInForce::new),
             recorder: Recorder::new(self.sinks, self.required),
+            questioner: self.questioner,
             words: self.words,
             usage: ProcessUsage::new(self.pooling, self.http_connections),
             connections: Arc::default(),

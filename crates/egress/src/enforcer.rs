@@ -21,14 +21,15 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use outport_policy::{
-    Attempt, Decision, Endpoint, Layer, LookupOutcome, Name, Operator, Permit, Quotas, Reason, Situation,
-    Ticket, Transport, Usage,
+    Attempt, Decision, Endpoint, Layer, Location, LookupOutcome, Name, Operator, Permit, Quotas, Reason,
+    Situation, Ticket, Transport, Usage, Wanted,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) use self::permit::{ConnectPermit, Step};
 use self::recording::{Recording, shown};
 use self::state::{State, StateGuard};
+use crate::asking;
 use crate::audit::{AuditEvent, Verdict, destination, escape};
 use crate::denied::Denied;
 use crate::dns::Resolve;
@@ -277,6 +278,7 @@ impl Enforcer {
         if at_proxy {
             self.take_for_proxy(&mut state, endpoint);
         }
+        self.follow_pass(&mut state);
         let (permit, decision) = self.judge(&state, attempt, usage, Recording::Always, now())?;
         let proxy = self.proxy_for(attempt, permit.rule(), endpoint);
         let permit = self.bind(attempt, permit, remote, decision)?;
@@ -413,6 +415,7 @@ impl Enforcer {
         now: Instant,
     ) -> Result<(Permit<'s>, DecisionId), Denied> {
         self.follow_operator(state);
+        self.follow_pass(state);
         self.judge(state, attempt, usage, recording, now)
     }
 
@@ -433,7 +436,8 @@ impl Enforcer {
         };
         let recorder = &self.process().recorder;
         let whose = (self.component.name(), self.number);
-        match state.policy.decide(attempt, &situation) {
+        let policy = state.in_force();
+        match policy.decide(attempt, &situation) {
             // Whatever would be recorded, and cannot be, is not done.
             Decision::Allow(_) if recording.is_complete() && !recorder.can_record() => {
                 let reason = Reason::AuditUnavailable;
@@ -466,8 +470,7 @@ impl Enforcer {
                     let id = recorder.next_decision();
                     // Whoever writes a denial down wants all that refuses; who is only refused does not wait for it.
                     self.record(Verdict::Deny, || {
-                        let (all, words) =
-                            (state.policy.denials(attempt, &situation), &*self.process().words);
+                        let (all, words) = (policy.denials(attempt, &situation), &*self.process().words);
                         AuditEvent {
                             lookup: recording.lookup(),
                             ..AuditEvent::denied(id.get(), whose, attempt, &denial, &all, words)
@@ -485,6 +488,37 @@ impl Enforcer {
         // knows, so that no other can come to lie at its address.
         if !std::ptr::eq::<Operator>(state.policy.operator(), &**operator) {
             state.policy = self.component.policy(Arc::clone(&operator));
+        }
+    }
+}
+
+/// The parts of [asking](crate::asking) that look at the state.
+impl Enforcer {
+    /// What an attempt lacks on a list, where nothing but the lists of authors refuses it.
+    pub(crate) fn wanted(&self, attempt: &Attempt<'_>, location: &Location) -> Option<Wanted> {
+        let mut state = self.state().ok()?;
+        self.follow_operator(&mut state);
+        self.follow_pass(&mut state);
+        let situation = Situation {
+            grants: &state.grants,
+            peers: &state.peers,
+            usage: Usage {
+                lookups_of_instance: self.instance.lookups.load(Ordering::Acquire),
+                ..self.usage()
+            },
+            now: now(),
+        };
+        let policy = state.in_force();
+        match policy.decide(attempt, &situation) {
+            Decision::Allow(_) => None,
+            Decision::Deny(_) => policy.wanted(attempt, &situation, location).into_iter().next(),
+        }
+    }
+
+    /// Has what is done right now judged with what somebody permitted for it alone.
+    fn follow_pass(&self, state: &mut State) {
+        if self.process().questioner.is_some() {
+            state.once = asking::in_force(&self.component, &state.policy);
         }
     }
 }

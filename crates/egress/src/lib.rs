@@ -85,6 +85,7 @@
     allow(dead_code, reason = "what only the parts that are left out ask for")
 )]
 
+mod asking;
 mod audit;
 pub mod counts;
 mod ctx;
@@ -140,6 +141,7 @@ mod tls_usage;
 pub mod trace;
 mod usage_counter;
 
+pub use asking::{PendingReply, Question, Questioner, Reply};
 pub use audit::{
     AUDIT_LOG, AlsoRefused, AuditEvent, AuditLog, AuditOutcome, AuditSink, DenialReporter, EndedBy, Outcomes,
     Stage, Timestamp, Verdict,

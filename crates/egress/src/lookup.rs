@@ -31,6 +31,7 @@ use std::time::Duration;
 use outport_policy::{Address, AnswerSource, Attempt, Host, Layer, LookupOutcome, Name, Spelling, Ticket};
 
 pub(crate) use self::observed::ObservedLookup;
+use crate::asking::PendingQuestion;
 use crate::denied::{Denied, DeniedKind};
 use crate::dns::{Answer, Extent, ResolveError};
 use crate::enforcer::{DecisionId, Enforcer};
@@ -76,6 +77,33 @@ impl LookupError {
 }
 
 impl Lookup {
+    /// The question whether the name may be looked up, if there is one to ask.
+    #[inline]
+    pub(crate) fn question(enforcer: &Arc<Enforcer>, text: &str) -> Option<PendingQuestion> {
+        // Nothing is parsed twice where nobody is asked.
+        enforcer.process().questioner.as_ref()?;
+        match Host::parse(text).ok()? {
+            Host::Name(name) => enforcer.question(&Attempt::Lookup { name: &name }),
+            Host::Address(_) => None,
+        }
+    }
+
+    /// The addresses for a name that is asked about first.
+    pub(crate) async fn once_asked(
+        enforcer: Arc<Enforcer>,
+        text: String,
+        question: PendingQuestion,
+    ) -> Result<Vec<Address>, LookupError> {
+        let pass = question.await;
+        let answered = pass.during(async {
+            match Self::start(&enforcer, &text)? {
+                Self::Known(addresses) => Ok(addresses),
+                Self::Pending(asked) => asked.answer().await,
+            }
+        });
+        answered.await
+    }
+
     /// Judges the name and takes its place among the look-ups of the instance. No query leaves before
     /// [`PendingLookup::answer`] is awaited.
     pub(crate) fn start(enforcer: &Arc<Enforcer>, text: &str) -> Result<Self, LookupError> {

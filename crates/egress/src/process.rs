@@ -21,7 +21,7 @@ mod usage;
 
 use std::sync::Arc;
 
-use outport_policy::{LearnedAddresses, Operator, RemedyWords};
+use outport_policy::{AllowList, LearnedAddresses, Operator, RemedyWords};
 
 pub(crate) use self::component::Component;
 use self::connections::Connections;
@@ -31,6 +31,7 @@ pub use self::policy_in_force::Replacements;
 pub(crate) use self::recorder::Recorder;
 pub(crate) use self::unfinished::UntilStopped;
 pub(crate) use self::usage::{IdleConnections, OpenInComponent, Pooling, ProcessUsage};
+use crate::asking::Questioner;
 use crate::counts::QuotaGauges;
 use crate::dns::Resolve;
 use crate::meter::Meter;
@@ -44,6 +45,8 @@ pub(crate) struct Process {
     /// The proxies that connections of guests go through, if they do.
     pub(crate) proxies: Option<ProxiesInForce>,
     pub(crate) recorder: Recorder,
+    /// Who is asked about what only an author's list refuses, if anybody is.
+    pub(crate) questioner: Option<Arc<dyn Questioner>>,
     /// What the host calls the settings that remedies speak of.
     pub(crate) words: Box<dyn RemedyWords>,
     pub(crate) meter: Meter,
@@ -59,6 +62,14 @@ impl Process {
         self.policy.replace(operator);
         self.close_forbidden();
         self.policy.notify();
+    }
+
+    /// The list of a component, which grows if somebody is there to be asked.
+    fn as_it_may_grow(&self, allow: Arc<AllowList>) -> Arc<AllowList> {
+        if self.questioner.is_none() || allow.is_the_operators() {
+            return allow;
+        }
+        Arc::new(AllowList::clone(&allow).that_may_grow())
     }
 
     /// Denies `learned` as the addresses of the denied names (DL-5), and closes what that forbids.

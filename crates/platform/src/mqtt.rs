@@ -101,7 +101,7 @@ impl Mqtt {
         let mut shared = own.lock(&address.key()).await;
         if let Some(client) = shared.client() {
             // It is used once more, so it is judged once more.
-            let _authorized = dialer.authorize(&address.destination)?;
+            let _authorized = dialer.ask_and_authorize(&address.destination).await?;
             return Ok(client);
         }
         let turn = self
@@ -118,7 +118,9 @@ impl Mqtt {
         address: &MqttAddress,
         turn: Option<session::Turn>,
     ) -> Result<Client, NotOpened> {
-        let (authorized, place) = self.places.take(dialer.authorize(&address.destination)?)?;
+        let (authorized, place) = self
+            .places
+            .take(dialer.ask_and_authorize(&address.destination).await?)?;
         let pool = self.pool.get_or_init(|| dialer.pool());
         Client::open(dialer, authorized, pool, address, place, turn).await
     }

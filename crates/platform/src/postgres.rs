@@ -111,7 +111,9 @@ impl Postgres {
             dialer.refuse_address(ATTEMPT, part);
             NotOpened::Address(part)
         })?;
-        let (authorized, place) = self.places.take(dialer.authorize(&address.destination)?)?;
+        let (authorized, place) = self
+            .places
+            .take(dialer.ask_and_authorize(&address.destination).await?)?;
         let pool = self.pool.get_or_init(|| dialer.pool());
         let mut key = address.key();
         if let Some(trust) = trust {

@@ -82,7 +82,9 @@ impl Redis {
             dialer.refuse_address(ATTEMPT, part);
             NotOpened::Address(part)
         })?;
-        let (authorized, place) = self.places.take(dialer.authorize(&address.destination)?)?;
+        let (authorized, place) = self
+            .places
+            .take(dialer.ask_and_authorize(&address.destination).await?)?;
         let pool = self.pool.get_or_init(|| dialer.pool());
         Client::open(dialer, authorized, pool, &address, place).await
     }

@@ -2,8 +2,8 @@
 
 use crate::index::{CellsOfAddress, Index, Lack, Side};
 use crate::{
-    Address, Ending, Endpoint, EntriesError, Entry, EntryScheme, Grants, Host, Label, LabelKind, Name,
-    Protocol, Reason, Transport, entries,
+    Address, Ending, Endpoint, EntriesError, Entry, EntryScheme, Grants, Host, Label, LabelKind, LookupAlone,
+    Name, Protocol, Reason, Transport, entries,
 };
 
 /// The allow list of one component's author (layer 4). Empty: nothing.
@@ -11,7 +11,20 @@ use crate::{
 pub struct AllowList {
     index: Index,
     labels: Vec<Label>,
+    /// Names that may be looked up though no entry has them.
+    lookups: Vec<LookupAlone>,
+    growth: Growth,
     holder: Holder,
+}
+
+/// Whether the list is all that there will be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Growth {
+    /// It is.
+    #[default]
+    Complete,
+    /// Somebody is asked what else is to be on it.
+    Open,
 }
 
 /// The holder of a list.
@@ -57,9 +70,37 @@ impl AllowList {
     pub fn compile(entries: Vec<Entry>) -> Self {
         Self {
             index: Index::compile(entries, |_| Vec::new()),
-            labels: Vec::new(),
             holder: Holder::Component,
+            ..Self::default()
         }
+    }
+
+    /// The same list, to which somebody who is asked may add. While it is empty sockets can be bound, which reaches nobody:
+    /// only so is there somewhere to connect to that can be asked about (ORD-2).
+    #[must_use]
+    pub fn that_may_grow(self) -> Self {
+        Self {
+            growth: Growth::Open,
+            ..self
+        }
+    }
+
+    pub(crate) fn may_grow(&self) -> bool {
+        self.growth == Growth::Open
+    }
+
+    pub(crate) fn with_entry(&self, entry: Entry) -> Self {
+        let entries = self.entries().iter().cloned().chain([entry]).collect();
+        Self {
+            index: Index::compile(entries, |_| Vec::new()),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn with_lookup(&self, lookup: LookupAlone) -> Self {
+        let mut list = self.clone();
+        list.lookups.push(lookup);
+        list
     }
 
     /// The same list, which grants stores, databases and models by these labels too (HI-5).
@@ -71,9 +112,8 @@ impl AllowList {
     /// The list of a dependency that does not inherit the list of its component: nothing, not even a socket.
     pub fn not_inherited() -> Self {
         Self {
-            index: Index::default(),
-            labels: Vec::new(),
             holder: Holder::Disinherited,
+            ..Self::default()
         }
     }
 
@@ -145,6 +185,12 @@ impl AllowList {
         self.index.socket_entry_of_name(name)
     }
 
+    /// The addition by which the name may be looked up without an entry.
+    pub(crate) fn permits_lookup_alone(&self, name: &Name) -> Option<&LookupAlone> {
+        // As many as somebody has agreed to, one by one.
+        self.lookups.iter().find(|own| own.name() == name)
+    }
+
     /// An entry that names this very address, as a literal or by a network, for the protocol on some port. It
     /// shows that the author meant the address itself (DNS-9).
     pub(crate) fn means_address(&self, address: Address, protocol: Protocol<'_>) -> Option<&Entry> {
@@ -168,7 +214,8 @@ impl AllowList {
     ) -> Miss<'p> {
         let protocol = Protocol::Socket(transport);
         if self.is_empty() {
-            return (Reason::AllowNone, None, None);
+            // A name grants something although there is no entry only where its look-up alone was permitted.
+            return (Reason::AllowNone, None, granted.cloned());
         }
         if let Some(name) = granted {
             let (reason, closest) = near(self.index.closest_to_name(name, protocol, remote.port));

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::deny_list::{DeniedBy, DenyMatch};
-use crate::{Attempt, BlockedNetwork, Endpoint, Entry, Label, Name, Reason, Remedy, Setting};
+use crate::{Attempt, BlockedNetwork, Endpoint, Entry, Label, LookupAlone, Name, Reason, Remedy, Setting};
 
 /// The answer of the policy to an attempt. There is no default and no `bool`: an attempt that nobody judged is not
 /// allowed.
@@ -39,6 +39,8 @@ pub enum Rule<'p> {
     },
     /// A label that the component lists.
     Label(&'p Label),
+    /// A name that may be looked up though no entry has it, since somebody who was asked said so.
+    Lookup(&'p LookupAlone),
     /// Nothing was needed: the attempt reaches nobody by itself.
     Harmless,
 }
@@ -208,6 +210,7 @@ impl fmt::Display for Rule<'_> {
             Self::Entry(entry) => entry.cited().fmt(f),
             Self::Grant { name, entry } => write!(f, "{} by look-up of {name}", entry.cited()),
             Self::Label(label) => label.cited().fmt(f),
+            Self::Lookup(lookup) => lookup.fmt(f),
             Self::Harmless => f.write_str("reaches nobody by itself"),
         }
     }

@@ -78,6 +78,7 @@ mod setting;
 mod special_purpose;
 pub mod text;
 mod user_info;
+mod wanted;
 
 pub use address::{Address, Endpoint};
 pub use algebra::{Channel, Destination, Hosts, Protocols, Region};
@@ -106,3 +107,4 @@ pub use remedy::Remedy;
 pub use scheme::{Protocol, Scheme, Transport};
 pub use setting::{NeutralWords, RemedyWords, Setting};
 pub use user_info::without_user_info;
+pub use wanted::{Addition, ListOf, LookupAlone, Wanted};

@@ -73,6 +73,22 @@ impl Policy {
         }
     }
 
+    /// The same policy with another list of its own.
+    pub(crate) fn with_own(&self, allow: AllowList) -> Self {
+        Self {
+            allow: Arc::new(allow),
+            ..self.clone()
+        }
+    }
+
+    /// The same policy with another one of the component around.
+    pub(crate) fn with_whole(&self, change: impl FnOnce(&Self) -> Self) -> Self {
+        Self {
+            within: self.within.as_deref().map(|whole| Arc::new(change(whole))),
+            ..self.clone()
+        }
+    }
+
     /// The policy of the component that it is [a part](Self::for_part) of.
     pub fn within(&self) -> Option<&Self> {
         self.within.as_deref()

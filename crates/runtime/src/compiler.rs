@@ -32,7 +32,7 @@ mod confinement;
 mod keeper;
 mod limits;
 mod message;
-mod process;
+pub(crate) mod process;
 mod usage;
 
 use std::fmt;

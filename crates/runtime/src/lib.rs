@@ -27,6 +27,7 @@ pub mod guest_env;
 pub mod guest_pre;
 mod guest_table;
 pub mod heap;
+pub mod helper;
 pub mod http;
 pub mod inspection;
 mod instance_counts;

@@ -6,6 +6,7 @@
 //! is treated as [`WhenFull`] says. Nothing else may write to these streams once they are [`open`].
 
 mod guest;
+mod held;
 mod lines;
 mod observer;
 mod prefixed;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use outport_egress::GateCtx;
 
 pub(crate) use self::guest::GuestOutput;
+pub use self::held::Held;
 pub use self::observer::{GuestLine, OutputObserver, Stream, observe};
 pub use self::prefixed::Prefixed;
 use self::prefixed::{Reader, prefix_of};
@@ -42,6 +44,8 @@ pub struct StandardStreams {
     /// None where it is the same file.
     error: Option<OutputQueue>,
     when_full: WhenFull,
+    /// Those that a person looks at.
+    terminals: Vec<Stream>,
 }
 
 static STREAMS: OnceLock<io::Result<StandardStreams>> = OnceLock::new();
@@ -87,6 +91,14 @@ pub(crate) fn of_guests(component: Option<&str>, gate: &GateCtx) -> (GuestOutput
 impl StandardStreams {
     fn start(when_full: WhenFull) -> io::Result<Self> {
         let (output, error) = (io::stdout(), io::stderr());
+        let seen = [
+            (Stream::Output, output.is_terminal()),
+            (Stream::Error, error.is_terminal()),
+        ];
+        let terminals = seen
+            .into_iter()
+            .filter_map(|(stream, is)| is.then_some(stream))
+            .collect();
         let _ = (output.lock().flush(), error.lock().flush());
         let output = output.as_fd().try_clone_to_owned()?;
         let error = error.as_fd().try_clone_to_owned()?;
@@ -104,6 +116,7 @@ impl StandardStreams {
                 output: OutputQueue::start(both, File::from(output))?,
                 error: None,
                 when_full,
+                terminals,
             });
         }
         let first = queue_of("standard output", "outport-stdout", true);
@@ -112,6 +125,7 @@ impl StandardStreams {
             output: OutputQueue::start(first, File::from(output))?,
             error: Some(OutputQueue::start(second, File::from(error))?),
             when_full,
+            terminals,
         })
     }
 

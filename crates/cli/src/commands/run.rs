@@ -2,6 +2,7 @@
 //!
 //! Everything runs on one thread, which is what keeps a guest's network as quick as a native program's.
 
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use clap::Args;
@@ -15,6 +16,7 @@ use outport_runtime::stdio::WhenFull;
 
 use super::TRAPPED;
 use super::single::{FromOptions, HANDLES_EVENTS, link, load, name, refused, review, state};
+use crate::asking::AskOptions;
 use crate::author_options::AuthorOptions;
 use crate::failure::Failure;
 use crate::files::Files;
@@ -40,6 +42,9 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     author: AuthorOptions,
+
+    #[command(flatten)]
+    ask: AskOptions,
 
     #[command(flatten)]
     operator: OperatorOptions,
@@ -100,7 +105,8 @@ fn own_options_in(arguments: &[String]) -> Vec<String> {
 }
 
 pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> {
-    let startup = Startup::begin(&options.operator, terminal)?;
+    let mut startup = Startup::begin(&options.operator, terminal)?;
+    startup.ask(&options.ask, None)?;
     let (path, arguments) = options
         .component_and_arguments
         .split_first()
@@ -141,7 +147,12 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
     guest_env.environment = options.author.environment();
     guest_env.directories = directories.clone();
     guest_env.platform = platform.clone();
-    guest_env.input = Input::Inherited;
+    guest_env.input = if options.ask.ask && io::stdin().is_terminal() {
+        // What is typed is for whoever asks.
+        Input::Empty
+    } else {
+        Input::Inherited
+    };
     let limits = options.limits.of_a_command();
     let guest = link(
         &component,

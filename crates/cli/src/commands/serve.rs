@@ -12,6 +12,7 @@ use outport_runtime::http::{HttpComponent, RouteAnswer, RouteEntry, Router};
 use outport_runtime::stdio::WhenFull;
 
 use super::single::{FromOptions, HANDLES_EVENTS, link, load, name, review, state};
+use crate::asking::AskOptions;
 use crate::author_options::AuthorOptions;
 use crate::failure::Failure;
 use crate::inherited::Inherited;
@@ -36,6 +37,9 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     author: AuthorOptions,
+
+    #[command(flatten)]
+    ask: AskOptions,
 
     #[command(flatten)]
     operator: OperatorOptions,
@@ -66,7 +70,8 @@ impl Options {
 pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
     // Before anything is opened, whose descriptors could be taken for them.
     let inherited = Inherited::take()?;
-    let startup = Startup::begin(&options.operator, terminal)?;
+    let mut startup = Startup::begin(&options.operator, terminal)?;
+    startup.ask(&options.ask, None)?;
     let entries = options.author.entries()?;
     let file = options
         .from

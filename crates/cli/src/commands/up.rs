@@ -30,6 +30,7 @@ use tokio::task::JoinSet;
 use super::TRAPPED;
 use crate::app_options::AppOptions;
 use crate::app_problem;
+use crate::asking::AskOptions;
 use crate::author_options::{Variable, environment};
 use crate::brokers;
 use crate::failure::Failure;
@@ -75,6 +76,9 @@ pub(crate) struct Options {
     pub(super) build: bool,
 
     #[command(flatten)]
+    pub(super) ask: AskOptions,
+
+    #[command(flatten)]
     pub(super) service: ServiceOptions,
 
     #[command(flatten)]
@@ -93,6 +97,12 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let mut startup = Startup::begin(&options.operator, terminal)?;
     let mut remarks = startup.settings.remarks.clone();
     let app_options = options.app_at().pulled(&options.operator.loading, terminal)?;
+    // One from a registry is nobody's to write to.
+    let manifest = app_options
+        .artifact()
+        .is_none()
+        .then(|| app_options.manifest_file());
+    startup.ask(&options.ask, manifest.as_deref())?;
     let written = app_options.read(&mut startup.files, &mut remarks)?;
     let components = &written.manifest.components;
     remarks.extend(startup.settings.client_tls.unknown_components(components));
@@ -168,6 +178,7 @@ impl Options {
             env,
             no_output_prefix,
             build: false,
+            ask: AskOptions::default(),
             service,
             operator,
             limits,

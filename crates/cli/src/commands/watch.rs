@@ -50,6 +50,7 @@ use crate::terminal::Terminal;
 #[derive(Debug, Args)]
 #[group(skip)]
 #[command(
+    mut_arg("ask", |ask| ask.hide(true)),
     mut_arg("build", |build| build.hide(true)),
     mut_arg("upgrade_socket", |socket| socket.hide(true))
 )]
@@ -99,6 +100,13 @@ impl Options {
             let error = format!("`{reference}` is an app in a registry, where nothing changes");
             return Err(Failure::unusable(
                 Diagnostic::error(error).helped_by("`outport up` runs it"),
+            ));
+        }
+        if self.up.ask.ask {
+            let error =
+                "`--ask` is of no use here: whatever is written to `spin.toml` would start the app anew";
+            return Err(Failure::unusable(
+                Diagnostic::error(error).helped_by("`outport up --ask` asks"),
             ));
         }
         if self.up.service.has_an_upgrade_socket() {

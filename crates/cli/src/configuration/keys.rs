@@ -374,7 +374,7 @@ const IN_VAIN_WITHOUT: [(&str, &str); 2] = [
 ];
 
 /// Options that are no keys, and where what they say belongs instead.
-pub(crate) const NO_KEYS: [(&str, &str); 38] = [
+pub(crate) const NO_KEYS: [(&str, &str); 39] = [
     ("accept-defaults", OF_A_LINE),
     ("ai-model", OF_AN_AUTHOR),
     (
@@ -383,6 +383,7 @@ pub(crate) const NO_KEYS: [(&str, &str); 38] = [
     ),
     ("allowed-outbound-hosts", OF_AN_AUTHOR),
     ("app", OF_A_LINE),
+    ("ask", OF_A_LINE),
     ("attribute", OF_A_LINE),
     ("body", OF_A_LINE),
     ("build", OF_A_LINE),

@@ -31,6 +31,7 @@ use super::introduction::NotIntroduced;
 use super::pool::{Pool, Pooled};
 use super::use_slot::UseSlot;
 use super::{Connected, dial};
+use crate::asking::Pass;
 use crate::audit;
 use crate::enforcer::Enforcer;
 use crate::followed::{self, Followed};
@@ -56,6 +57,8 @@ pub struct AuthorizedDestination<'a> {
     pub(super) enforcer: &'a Arc<Enforcer>,
     pub(super) destination: &'a Destination,
     followed: Option<Arc<Followed>>,
+    /// In force while it is gone there.
+    pub(super) pass: Pass,
 }
 
 impl Dialer {
@@ -83,18 +86,44 @@ impl Dialer {
         &'a self,
         destination: &'a Destination,
     ) -> Result<AuthorizedDestination<'a>, DialError> {
+        self.authorized(destination, Pass::default())
+    }
+
+    /// The same for what the guest itself wants: where [somebody is asked](crate::Questioner) what else it may reach, that is
+    /// done first, and waited for.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`authorize`](Self::authorize).
+    pub async fn ask_and_authorize<'a>(
+        &'a self,
+        destination: &'a Destination,
+    ) -> Result<AuthorizedDestination<'a>, DialError> {
+        let attempt = destination.attempt_by(RequestMethod::Other);
+        let pass = match is_inside(destination) {
+            true => Pass::default(),
+            false => self.enforcer.ask_first(&attempt).await,
+        };
+        self.authorized(destination, pass)
+    }
+
+    fn authorized<'a>(
+        &'a self,
+        destination: &'a Destination,
+        pass: Pass,
+    ) -> Result<AuthorizedDestination<'a>, DialError> {
         if is_inside(destination) {
             return Err(LookupFailure::Unresolvable.into());
         }
         let attempt = destination.attempt_by(RequestMethod::Other);
-        let decision = self
-            .enforcer
-            .authorize(&attempt, self.enforcer.usage())
+        let decision = pass
+            .with(|| self.enforcer.authorize(&attempt, self.enforcer.usage()))
             .map_err(DialError::of_denied_host)?;
         Ok(AuthorizedDestination {
             followed: Followed::begin(&self.enforcer, decision, &attempt),
             enforcer: &self.enforcer,
             destination,
+            pass,
         })
     }
 
@@ -219,7 +248,10 @@ impl AuthorizedDestination<'_> {
 
     async fn dialed(&self, time: Duration) -> Result<HostConnection, DialError> {
         let slot = UseSlot::count(self.enforcer);
-        let dialing = timeout(time, dial(self.enforcer, self.destination, &slot, None));
+        let dialing = self
+            .pass
+            .during(dial(self.enforcer, self.destination, &slot, None));
+        let dialing = timeout(time, dialing);
         let dialed = dialing
             .await
             .unwrap_or_else(|_| Err(DialError::Connect(io::ErrorKind::TimedOut.into())));

@@ -86,10 +86,11 @@ impl<C: Pooled> Pool<C> {
         let Some(key) = Key::here(enforcer.component(), to, address) else {
             return Err(destination);
         };
+        let pass = destination.pass.clone();
         while let Some(connection) = self.0.pop(&key) {
             let handle = connection.connection();
             let slot = UseSlot::count(enforcer);
-            match handle.target().authorize_use(enforcer, &slot) {
+            match pass.with(|| handle.target().authorize_use(enforcer, &slot)) {
                 Ok(permit) => {
                     if handle.begin_use(enforcer, permit, slot).is_ok() {
                         destination.came_about();

@@ -106,14 +106,15 @@ impl Enforcer {
         usage: Usage,
         read: impl FnOnce(&Rule<'_>) -> Option<R>,
     ) -> Option<R> {
-        let state = self.state().ok()?;
+        let mut state = self.state().ok()?;
+        self.follow_pass(&mut state);
         let situation = Situation {
             grants: &state.grants,
             peers: &state.peers,
             usage,
             now: now(),
         };
-        match state.policy.decide(attempt, &situation) {
+        match state.in_force().decide(attempt, &situation) {
             Decision::Allow(permit) => read(permit.rule()),
             Decision::Deny(_) => None,
         }

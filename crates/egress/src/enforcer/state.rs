@@ -13,6 +13,8 @@ use crate::process::{Component, DecisionScope};
 /// What the decisions of one instance look at.
 pub(super) struct State {
     pub(super) policy: Policy,
+    /// That for what is done right now, where it was permitted once.
+    pub(super) once: Option<Policy>,
     pub(super) grants: Grants,
     pub(super) peers: Peers,
     pub(super) unsolicited_recorded: Option<Instant>,
@@ -78,6 +80,11 @@ impl Drop for GrantedNames {
 }
 
 impl State {
+    /// The policy by which is decided right now.
+    pub(super) fn in_force(&self) -> &Policy {
+        self.once.as_ref().unwrap_or(&self.policy)
+    }
+
     /// That of an instance that begins. Its tables keep the bounds of now, whatever list is loaded later.
     pub(super) fn of(component: &Component) -> Self {
         let policy = component.policy(component.process().policy.operator());
@@ -86,6 +93,7 @@ impl State {
             grants: Grants::new(quotas.granted_names),
             peers: Peers::from(quotas),
             policy,
+            once: None,
             unsolicited_recorded: None,
             granted: GrantedNames {
                 gauge: component

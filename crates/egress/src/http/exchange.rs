@@ -26,7 +26,7 @@ use crate::outgoing::Outgoing;
 use crate::spans;
 use crate::trace::Trace;
 
-/// Judges `request`, sends it, and waits for the head of the answer.
+/// Asks about `request` if somebody is to be asked, judges it, sends it, and waits for the head of the answer.
 pub(super) async fn send(
     enforcer: &Arc<Enforcer>,
     outgoing: &Outgoing,
@@ -40,10 +40,25 @@ pub(super) async fn send(
         enforcer.refuse("http.request", host, Reason::HttpHost);
         Error::HttpRequestUriInvalid
     })?;
-    let mut authorized = AuthorizedRequest::authorize(enforcer, &destination, request)?;
+    let pass = enforcer.ask_first(&destination.attempt(request.method())).await;
+    let sent = exchanged(enforcer, outgoing, point, &destination, request, options);
+    // Where it is permitted once, so is what belongs to it, such as the connection that it goes by.
+    pass.during(sent).await
+}
+
+/// Judges a request to `destination`, sends it, and waits for the head of the answer.
+async fn exchanged(
+    enforcer: &Arc<Enforcer>,
+    outgoing: &Outgoing,
+    point: &Trace,
+    destination: &Destination,
+    request: Request<OwnBody>,
+    options: RequestOptions,
+) -> Result<Response<WasiBody>, Error> {
+    let mut authorized = AuthorizedRequest::authorize(enforcer, destination, request)?;
     let method = authorized.method().clone();
     let attempt = destination.attempt(&method);
-    let trace = trace_of(enforcer, point, &destination, &authorized);
+    let trace = trace_of(enforcer, point, destination, &authorized);
     if let Some(context) = trace.context() {
         context.put_into(authorized.headers_mut());
     }

@@ -4,7 +4,8 @@
 //! of its own, so that a guest which starts several waits for the slowest and not for their sum; the stream holds
 //! it until the guest drops the stream, which gives an unfinished look-up up. The stream type that the bindings
 //! name belongs to `wasmtime-wasi` and cannot be made here, so the table holds [`Addresses`] and the guest gets a
-//! handle with its number.
+//! handle with its number. Where [somebody is asked](crate::asking) first, that is a part of the task, and the look-up takes
+//! its place once there is an answer.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -65,12 +66,16 @@ impl Host for GateCtxView<'_> {
         name: String,
     ) -> SocketResult<Resource<ResolveAddressStream>> {
         self.table.get(&network)?;
-        let addresses = match Lookup::start(&self.ctx.enforcer, &name).map_err(code)? {
-            Lookup::Known(addresses) => Addresses::Answered(addresses.into_iter()),
-            Lookup::Pending(asked) => {
-                let account = self.ctx.enforcer.account();
-                Addresses::Asking(spawn(charged(account, asked.answer())))
+        let (enforcer, account) = (&self.ctx.enforcer, self.ctx.enforcer.account());
+        let addresses = match Lookup::question(enforcer, &name) {
+            Some(question) => {
+                let asked = Lookup::once_asked(enforcer.clone(), name, question);
+                Addresses::Asking(spawn(charged(account, asked)))
             }
+            None => match Lookup::start(enforcer, &name).map_err(code)? {
+                Lookup::Known(addresses) => Addresses::Answered(addresses.into_iter()),
+                Lookup::Pending(asked) => Addresses::Asking(spawn(charged(account, asked.answer()))),
+            },
         };
         let stream = self.table.push(addresses)?;
         Ok(Resource::new_own(stream.rep()))

@@ -5,7 +5,8 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
 
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Network};
@@ -15,6 +16,7 @@ use wasmtime_wasi::p2::bindings::sockets::udp::{
 };
 use wasmtime_wasi::p2::{DynPollable, Pollable, SocketError, SocketResult, UdpSocket, subscribe};
 
+use crate::asking::PendingQuestion;
 use crate::ctx::GateCtxView;
 use crate::sockets::{self, Family};
 
@@ -35,6 +37,10 @@ struct Outgoing {
     udp: sockets::UdpSocket,
     /// So many datagrams may be sent at a time, says the last `check-send`.
     permitted: usize,
+    /// Somebody is asked whether a datagram may be sent, and the guest is told meanwhile that there is no room.
+    question: Option<PendingQuestion>,
+    /// Where the last question was about. Whoever was asked has answered: the next datagram to there is judged as it is.
+    answered: Option<SocketAddr>,
 }
 
 impl Socket {
@@ -64,7 +70,32 @@ impl Pollable for Incoming {
 #[async_trait::async_trait]
 impl Pollable for Outgoing {
     async fn ready(&mut self) {
+        poll_fn(|cx| self.poll_answered(cx)).await;
         poll_fn(|cx| self.udp.poll_sendable(cx)).await;
+    }
+}
+
+impl Outgoing {
+    /// True if somebody is asked first whether the datagram may be sent, who has not answered.
+    fn asks(&mut self, data: &[u8], remote: Option<SocketAddr>) -> bool {
+        let to = remote.or_else(|| self.udp.remote_address().ok());
+        if std::mem::take(&mut self.answered).is_some_and(|answered| Some(answered) == to) {
+            return false;
+        }
+        self.question = self.udp.question(data, remote);
+        self.answered = self.question.as_ref().and(to);
+        // It is asked with the first poll.
+        self.poll_answered(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
+    }
+
+    fn poll_answered(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(question) = &mut self.question {
+            // What was agreed to is on the list: there is no once for datagrams.
+            let _ = ready!(Pin::new(question).poll(cx));
+            self.question = None;
+        }
+        Poll::Ready(())
     }
 }
 
@@ -133,25 +164,36 @@ impl HostUdpSocket for GateCtxView<'_> {
         remote: Option<IpSocketAddress>,
     ) -> SocketResult<Streams> {
         let parent = ours(&socket);
-        let mut children = self.table.iter_children(&parent)?;
-        if children.any(|child| child.is::<Incoming>() || child.is::<Outgoing>()) {
+        let has_streams = {
+            let mut children = self.table.iter_children(&parent)?;
+            children.any(|child| child.is::<Incoming>() || child.is::<Outgoing>())
+        };
+        if has_streams {
             let error = wasmtime::format_err!("the streams of the UDP socket are not dropped yet");
             return Err(SocketError::trap(error));
         }
-        drop(children);
         let udp = self.table.get(&parent)?.udp.clone();
         // A socket of WASI 0.3 is bound by connecting it.
         if !udp.is_bound() {
             return Err(ErrorCode::InvalidState.into());
         }
         match remote {
-            Some(remote) => udp.connect(remote.into())?,
+            Some(remote) => {
+                udp.ask_to_connect(remote.into()).await;
+                udp.connect(remote.into())?;
+            }
             None if udp.is_connected() => udp.disconnect()?,
             None => {}
         }
         let permitted = 0;
         let incoming = self.table.push_child(Incoming(udp.clone()), &parent)?;
-        let outgoing = self.table.push_child(Outgoing { udp, permitted }, &parent)?;
+        let outgoing = Outgoing {
+            udp,
+            permitted,
+            question: None,
+            answered: None,
+        };
+        let outgoing = self.table.push_child(outgoing, &parent)?;
         Ok((
             Resource::new_own(incoming.rep()),
             Resource::new_own(outgoing.rep()),
@@ -236,7 +278,9 @@ impl HostOutgoingDatagramStream for GateCtxView<'_> {
     fn check_send(&mut self, stream: Resource<OutgoingDatagramStream>) -> SocketResult<u64> {
         let stream = self.table.get_mut(&outgoing(&stream))?;
         // How many the system has room for it does not say. `send` says how many it took.
-        stream.permitted = if stream.udp.is_sendable() {
+        // Whoever waits does so through `subscribe`; this only looks.
+        let answered = stream.poll_answered(&mut Context::from_waker(Waker::noop()));
+        stream.permitted = if answered.is_ready() && stream.udp.is_sendable() {
             MOST_DATAGRAMS
         } else {
             0
@@ -261,6 +305,9 @@ impl HostOutgoingDatagramStream for GateCtxView<'_> {
         let mut sent = 0;
         for datagram in datagrams {
             let remote = datagram.remote_address.map(SocketAddr::from);
+            if stream.asks(&datagram.data, remote) {
+                break;
+            }
             match stream.udp.try_send(&datagram.data, remote) {
                 Poll::Ready(Ok(())) => sent += 1,
                 Poll::Ready(Err(error)) if sent == 0 => return Err(error.into()),

@@ -14,11 +14,14 @@ impl<T: GateView + 'static> HostWithStore<T> for Gated {
         store: &Accessor<T, Self>,
         name: String,
     ) -> wasmtime::Result<Result<Vec<IpAddress>, ErrorCode>> {
-        let started = store.with(|mut store| Lookup::start(&store.get().ctx.enforcer, &name));
-        let addresses = match started {
-            Ok(Lookup::Known(addresses)) => Ok(addresses),
-            Ok(Lookup::Pending(asked)) => asked.answer().await,
-            Err(error) => Err(error),
+        let enforcer = store.with(|mut store| store.get().ctx.enforcer.clone());
+        let addresses = match Lookup::question(&enforcer, &name) {
+            Some(question) => Lookup::once_asked(enforcer, name, question).await,
+            None => match Lookup::start(&enforcer, &name) {
+                Ok(Lookup::Known(addresses)) => Ok(addresses),
+                Ok(Lookup::Pending(asked)) => asked.answer().await,
+                Err(error) => Err(error),
+            },
         };
         Ok(addresses
             .map(|addresses| addresses.into_iter().map(|address| address.ip().into()).collect())

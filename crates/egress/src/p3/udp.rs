@@ -83,7 +83,9 @@ impl HostUdpSocket for GateCtxView<'_> {
     }
 
     async fn connect(&mut self, socket: Resource<UdpSocket>, remote: IpSocketAddress) -> SocketResult<()> {
-        Ok(udp(self.table, &socket)?.connect(remote.into())?)
+        let socket = udp(self.table, &socket)?.clone();
+        socket.ask_to_connect(remote.into()).await;
+        Ok(socket.connect(remote.into())?)
     }
 
     fn disconnect(&mut self, socket: Resource<UdpSocket>) -> SocketResult<()> {

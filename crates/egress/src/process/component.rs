@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use outport_policy::{AllowList, Operator, Policy};
+use arc_swap::ArcSwap;
+use outport_policy::{Addition, AllowList, Operator, Policy};
 
 use super::{OpenInComponent, Process};
 use crate::counts::Counts;
@@ -11,7 +12,8 @@ use crate::counts::Counts;
 pub(crate) struct Component {
     process: Arc<Process>,
     name: Arc<str>,
-    allow: Arc<AllowList>,
+    /// Grows where somebody is asked what else is to be on it.
+    allow: ArcSwap<AllowList>,
     /// The component that it is a part of.
     whole: Option<Arc<Self>>,
     open: Arc<OpenInComponent>,
@@ -24,9 +26,9 @@ impl Component {
         process.usage.note_component(&open);
         Self {
             counts: Counts::new(&process.meter, &name),
+            allow: ArcSwap::new(process.as_it_may_grow(allow)),
             process,
             name,
-            allow,
             whole: None,
             open,
         }
@@ -36,9 +38,9 @@ impl Component {
     pub(crate) fn part(self: &Arc<Self>, name: Arc<str>, allow: Arc<AllowList>) -> Self {
         Self {
             counts: Counts::new(&self.process.meter, &name),
+            allow: ArcSwap::new(self.process.as_it_may_grow(allow)),
             process: self.process.clone(),
             name,
-            allow,
             whole: Some(self.clone()),
             open: self.open.clone(),
         }
@@ -46,7 +48,7 @@ impl Component {
 
     /// The same component anew, with nothing open.
     pub(crate) fn again(&self) -> Self {
-        Self::new(self.process.clone(), self.name.clone(), self.allow.clone())
+        Self::new(self.process.clone(), self.name.clone(), self.allow.load_full())
     }
 
     pub(crate) fn process(&self) -> &Arc<Process> {
@@ -60,17 +62,28 @@ impl Component {
 
     /// Its policy under `operator`.
     pub(crate) fn policy(&self, operator: Arc<Operator>) -> Policy {
+        let allow = self.allow.load_full();
         match &self.whole {
-            None => Policy::new(self.name.clone(), self.allow.clone(), operator),
-            Some(whole) => whole
-                .policy(operator)
-                .for_part(self.name.clone(), self.allow.clone()),
+            None => Policy::new(self.name.clone(), allow, operator),
+            Some(whole) => whole.policy(operator).for_part(self.name.clone(), allow),
         }
+    }
+
+    /// Puts an addition on its list, which is in force for all its instances with their next decision.
+    pub(crate) fn add(&self, addition: &Addition) {
+        // Of two at a time none is lost.
+        self.allow.rcu(|allow| allow.with(addition));
+        self.process.policy.have_policies_made_anew();
+    }
+
+    /// The component that it is a part of.
+    pub(crate) fn whole(&self) -> Option<&Arc<Self>> {
+        self.whole.as_ref()
     }
 
     /// True if its list is of addresses that the operator configured.
     pub(crate) fn is_the_operators(&self) -> bool {
-        self.allow.is_the_operators()
+        self.allow.load().is_the_operators()
     }
 
     /// The counters of what all its instances have open.

@@ -74,6 +74,12 @@ impl PolicyInForce {
         });
     }
 
+    /// Has every instance make its policy anew before its next decision, of the same operator's: they know one by its
+    /// address.
+    pub(crate) fn have_policies_made_anew(&self) {
+        self.change(|_| {});
+    }
+
     pub(super) fn notify(&self) {
         self.replaced.send_replace(());
     }

@@ -6,6 +6,8 @@
 //!   └─ listen ─ Closed: judged, and always refused (HL-1)
 //! ```
 //!
+//! Where [somebody is asked](crate::asking) first, that is a part of connecting: it is waited for, and then judged.
+//!
 //! What a socket does to the network is judged here, right before the system call, with the address that the system
 //! call gets; nothing awaits in between. A connection is judged when it is first polled, which is when it begins. One
 //! that a new deny list has overtaken is closed as soon as it is registered (DL-9). There is no way to accept: a socket that listens never comes into being (HL-2).
@@ -37,6 +39,7 @@ use super::options::{Carried, Options};
 use super::slot::SocketSlot;
 use super::system::{Begun, UnderWay};
 use super::{NotCreated, address, local_address, permitted, system};
+use crate::asking::PendingQuestion;
 use crate::audit::code_of;
 use crate::denied::Denied;
 use crate::enforcer::{ConnectPermit, Enforcer};
@@ -86,8 +89,10 @@ struct Connecting {
 }
 
 enum Progress {
-    /// Neither judged nor begun.
+    /// Neither judged nor begun, nor was anybody asked.
     Waiting(OwnedFd),
+    /// Somebody is asked whether it may be.
+    Questioned(OwnedFd, PendingQuestion),
     /// Judged, and begun.
     Begun(Connection, UnderWay),
     /// Judged, and the operator's proxy is asked for it.
@@ -318,7 +323,11 @@ impl Connecting {
     fn poll(&mut self, cx: &mut Context<'_>, family: Family) -> Poll<Result<(), ErrorCode>> {
         // Judged here and not in `start_connect`: a guest of 0.2 may let any time pass between the two.
         if let Progress::Waiting(_) = self.progress {
-            self.begin(family)?;
+            self.question(family)?;
+        }
+        if let Progress::Questioned(_, question) = &mut self.progress {
+            let pass = ready!(Pin::new(question).poll(cx));
+            pass.with(|| self.begin(family))?;
         }
         let connection = match &mut self.progress {
             Progress::Begun(connection, under_way) => {
@@ -341,15 +350,31 @@ impl Connecting {
                 Connection::new(opened?, self.slot.clone())
             }
             Progress::Established(_) => return Poll::Ready(Ok(())),
-            Progress::Waiting(_) | Progress::Failed => return Poll::Ready(Err(ErrorCode::Other)),
+            Progress::Waiting(_) | Progress::Questioned(..) | Progress::Failed => {
+                return Poll::Ready(Err(ErrorCode::Other));
+            }
         };
         self.progress = Progress::Established(connection);
         Poll::Ready(Ok(()))
     }
 
+    /// Asks whether there may be the connection, if somebody is to be asked, and begins it otherwise.
+    fn question(&mut self, family: Family) -> Result<(), ErrorCode> {
+        let Some(question) = self.slot.enforcer().question(&attempt_to(self.remote)) else {
+            return self.begin(family);
+        };
+        self.progress = match std::mem::replace(&mut self.progress, Progress::Failed) {
+            Progress::Waiting(socket) => Progress::Questioned(socket, question),
+            other => other,
+        };
+        Ok(())
+    }
+
     /// Judges the connection and begins it.
     fn begin(&mut self, family: Family) -> Result<(), ErrorCode> {
-        let Progress::Waiting(socket) = std::mem::replace(&mut self.progress, Progress::Failed) else {
+        let (Progress::Waiting(socket) | Progress::Questioned(socket, _)) =
+            std::mem::replace(&mut self.progress, Progress::Failed)
+        else {
             return Err(ErrorCode::InvalidState);
         };
         let enforcer = self.slot.enforcer();

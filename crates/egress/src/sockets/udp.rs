@@ -102,6 +102,15 @@ impl UdpSocket {
         })
     }
 
+    /// Asks somebody whether the socket may speak to `remote`, if somebody is to be asked. The rest of the instance waits with
+    /// it where the caller holds its store.
+    pub(crate) async fn ask_to_connect(&self, remote: SocketAddr) {
+        let (transport, remote) = (Transport::Udp, remote.into());
+        let attempt = Attempt::Connect { transport, remote };
+        // What is agreed to is on the list: there is no once for datagrams.
+        let _ = self.0.enforcer().ask_first(&attempt).await;
+    }
+
     /// Makes the socket speak to `remote` alone, whomever it spoke to before.
     pub(crate) fn connect(&self, remote: SocketAddr) -> Result<(), ErrorCode> {
         let UdpInner { family, socket, .. } = &*self.0;

@@ -70,7 +70,9 @@ impl Policy {
             // A socket reaches nobody. With an empty list it can be neither bound nor connected, and the denial of that
             // says where the guest would have gone (ORD-2, RSN-2).
             Attempt::CreateSocket { .. } => Ok(Rule::Harmless),
-            Attempt::Bind { .. } if self.allow.is_empty() => Err(Denial::new(Reason::AllowNone)),
+            Attempt::Bind { .. } if self.allow.is_empty() && !self.allow.may_grow() => {
+                Err(Denial::new(Reason::AllowNone))
+            }
             Attempt::Bind { .. } => Ok(Rule::Harmless),
             // Layer 1 has refused these; a layer that is asked alone must not say yes to them either.
             Attempt::Listen { .. } => Err(Denial::new(Reason::HardListen)),
@@ -171,7 +173,9 @@ impl Policy {
         if name.is_service_chaining() {
             return Err(Denial::new(Reason::DnsNameNotAllowed));
         }
-        self.allow.permits_lookup(name).map(Rule::Entry).ok_or_else(|| {
+        let alone = || self.allow.permits_lookup_alone(name).map(Rule::Lookup);
+        let entry = self.allow.permits_lookup(name).map(Rule::Entry);
+        entry.or_else(alone).ok_or_else(|| {
             let (reason, closest, _) = self.allow.miss_of_lookup(name);
             Denial::new(reason).near(closest)
         })

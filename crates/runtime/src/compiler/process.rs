@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 ///
 /// When there is a second thread, or the system starts no process.
 #[expect(unsafe_code, reason = "the standard library has no fork; see SAFETY")]
-pub(super) fn fork(work: impl FnOnce() -> io::Result<()>) -> io::Result<Pid> {
+pub(crate) fn fork(work: impl FnOnce() -> io::Result<()>) -> io::Result<Pid> {
     let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     if threads > 1 {
         return Err(io::Error::other(format!(
@@ -38,7 +38,7 @@ pub(super) fn fork(work: impl FnOnce() -> io::Result<()>) -> io::Result<Pid> {
 
 /// Cuts a new process off from the one that it is a copy of: it ends with it, and has none of its open files but
 /// `keep`; its standard streams lead nowhere. What a terminal sends to all is none of its business.
-pub(super) fn detach(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+pub(crate) fn detach(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
     ignore_signals();
     lead_streams_nowhere()?;
     detach_again(keep)
@@ -64,7 +64,7 @@ fn end_with_parent() -> io::Result<()> {
 }
 
 /// Waits until a process has ended.
-pub(super) fn wait_for(pid: Pid) -> Option<WaitStatus> {
+pub(crate) fn wait_for(pid: Pid) -> Option<WaitStatus> {
     loop {
         match rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
             Ok(ended) => return ended.map(|(_, status)| status),

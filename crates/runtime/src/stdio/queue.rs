@@ -64,6 +64,8 @@ struct State {
     /// True if it was full, and not half of it is written yet.
     full: bool,
     closed: bool,
+    /// What is queued stays where it is.
+    held: bool,
     /// Bytes that were written or lost so far.
     done: u64,
     /// The place behind the last byte that was lost to an error of the file, counted as `done` is, and the error.
@@ -228,8 +230,36 @@ impl OutputQueue {
         }
     }
 
+    /// Has what is queued from now on wait until it is [released](Self::release), and waits for what is being written, no
+    /// longer than `limit`. Answers whether a guest is in the middle of a line; nothing if it took too long, and then
+    /// nothing is held.
+    pub(super) fn hold(&self, limit: Duration) -> Option<bool> {
+        let mut state = self.shared.lock();
+        state.held = true;
+        state.watched_by += 1;
+        let waited = self
+            .shared
+            .progress
+            .wait_timeout_while(state, limit, |state| state.in_hand > 0);
+        let (mut state, _) = waited.unwrap_or_else(|poisoned| poisoned.into_inner());
+        state.watched_by -= 1;
+        if state.in_hand > 0 {
+            state.held = false;
+            return None;
+        }
+        Some(state.guest_in_a_line && state.pending.is_empty())
+    }
+
+    /// Lets what was held be written.
+    pub(super) fn release(&self) {
+        self.shared.lock().held = false;
+        self.shared.work.notify_one();
+    }
+
     /// Waits until everything is written, no longer than `limit`. What is lost by then is logged.
     pub(super) fn finish(&self, limit: Duration) {
+        // Whoever holds it has nobody any more who would see a question.
+        self.release();
         self.wait_until_written(limit);
         let mut state = self.shared.lock();
         state.dropped += state.queued() as u64;

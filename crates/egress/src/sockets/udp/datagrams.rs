@@ -7,6 +7,8 @@
 //!                                     └──── dropped, unless the guest sent something there (HL-4)
 //! ```
 //!
+//! Where [somebody is asked](crate::asking) first whether a datagram may go there, it is sent when there is an answer.
+//!
 //! Nothing is kept: what the system does not take is not sent, and what the guest does not ask for stays in the
 //! system's buffer, whose size the system bounds. While a datagram is received there is room for the largest one, and
 //! afterwards for what it has.
@@ -23,6 +25,7 @@ use rustix::net::{RecvFlags, SocketAddrAny};
 use wasmtime_wasi::sockets::ErrorCode;
 
 use super::{UdpInner, UdpSocket};
+use crate::asking::PendingQuestion;
 use crate::sockets::watched::{Direction, now, retry};
 use crate::sockets::{address, system};
 
@@ -40,9 +43,18 @@ impl UdpSocket {
         let remote = this.destination(&data, remote);
         async move {
             let remote = remote?;
+            if let Some(question) = this.question(remote) {
+                let _ = question.await;
+            }
             let send = || this.send_now(&data, remote);
             this.socket.until(Direction::Sending, send).await?
         }
+    }
+
+    /// The question whether a datagram may go to `remote`, or to whom the socket is connected to, if there is one to ask.
+    pub(crate) fn question(&self, data: &[u8], remote: Option<SocketAddr>) -> Option<PendingQuestion> {
+        let remote = self.0.destination(data, remote).ok()?;
+        self.0.question(remote)
     }
 
     /// Like [`send`](UdpSocket::send). Pending is what the system says now: nothing was sent, and nobody is woken.
@@ -135,6 +147,11 @@ impl UdpInner {
             (Some(remote), _) | (None, Some(remote)) => Ok(remote),
             (None, None) => Err(ErrorCode::InvalidArgument),
         }
+    }
+
+    fn question(&self, remote: SocketAddr) -> Option<PendingQuestion> {
+        let remote = remote.into();
+        self.enforcer().question(&Attempt::Send { remote })
     }
 
     /// Judges a datagram and sends it, in one step. What the system says is outside; inside, that it is refused.

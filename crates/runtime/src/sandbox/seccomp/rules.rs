@@ -129,7 +129,7 @@ const NEVER_BY_PRCTL: &[u32] = &[
 ];
 const PR_SET_SECCOMP: u32 = number(libc::PR_SET_SECCOMP);
 
-/// The remaining uses of ioctl(2): whether something is a terminal and how large, how a descriptor behaves, how much
+/// The remaining uses of ioctl(2): whether something is a terminal and how large, what was typed there too early, how a descriptor behaves, how much
 /// there is to read or still to be sent, the numbers and names of network interfaces, and which pages of its memory the
 /// process has written.
 const IOCTLS: &[u32] = &[
@@ -137,6 +137,7 @@ const IOCTLS: &[u32] = &[
     0x5401,      // TCGETS
     0x802c_542a, // TCGETS2
     0x5413,      // TIOCGWINSZ
+    0x540b,      // TCFLSH, to discard what was typed before a question
     0x5421,      // FIONBIO
     0x5450,      // FIONCLEX
     0x5451,      // FIOCLEX

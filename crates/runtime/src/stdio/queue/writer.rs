@@ -39,7 +39,7 @@ impl QueueInner {
     /// Waits for something to write; answers that there is nothing to come.
     fn take(&self, batch: &mut Vec<u8>) -> bool {
         let mut state = self.lock();
-        while state.pending.is_empty() {
+        while state.pending.is_empty() || (state.held && !state.closed) {
             if state.closed {
                 return false;
             }

@@ -1,0 +1,145 @@
+//! A process beside this one that may do what this one gives up in the kernel's sandbox.
+//!
+//! ```text
+//! Helper::start ── fork, before the sandbox and before there is a second thread ──▶ the helper: none of our files
+//! Helper::ask ──── a line ──────────────────────────────────────────────────────▶ work
+//!              ◀── a line ─────────────────────────────────────────────────────── and the next one
+//! ```
+//!
+//! It takes lines from nobody else, does one thing with each, and ends when this process does. What it does has to be safe
+//! whatever the line says: a guest that has taken this process over could write one.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsFd;
+
+use rustix::process::Pid;
+
+use crate::compiler::process::{detach, fork, wait_for};
+
+/// The helper, as this process has it. Dropping it ends it.
+pub struct Helper {
+    process: Pid,
+    /// None once it is to end.
+    to: Option<PipeWriter>,
+    from: BufReader<PipeReader>,
+}
+
+impl Helper {
+    /// Starts a process that answers each line by `work`.
+    ///
+    /// # Errors
+    ///
+    /// When there is a second thread, or the system gives no process or no pipe.
+    pub fn start(work: impl FnMut(&str) -> String) -> io::Result<Self> {
+        let (theirs, to) = io::pipe()?;
+        let (from, back) = io::pipe()?;
+        let process = fork(|| {
+            detach(&[theirs.as_fd(), back.as_fd()])?;
+            serve(&theirs, &back, work)
+        })?;
+        Ok(Self {
+            process,
+            to: Some(to),
+            from: BufReader::new(from),
+        })
+    }
+
+    /// The answer to `line`. Holds the thread until there is one.
+    ///
+    /// # Errors
+    ///
+    /// The helper is gone, or the line is longer than it takes.
+    pub fn ask(&mut self, line: &str) -> io::Result<String> {
+        if line.len() >= LONGEST || line.contains('\n') {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let to = self.to.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        to.write_all(format!("{line}\n").as_bytes())?;
+        read_line(&mut self.from)?.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        // It ends when there is nothing more to read.
+        self.to = None;
+        wait_for(self.process);
+    }
+}
+
+impl fmt::Debug for Helper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Helper").finish_non_exhaustive()
+    }
+}
+
+fn serve(from: &PipeReader, mut to: &PipeWriter, mut work: impl FnMut(&str) -> String) -> io::Result<()> {
+    let mut from = BufReader::new(from);
+    while let Some(line) = read_line(&mut from)? {
+        let mut answer = work(&line).replace('\n', " ");
+        answer.truncate(answer.floor_char_boundary(LONGEST - 1));
+        to.write_all(format!("{answer}\n").as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The next line without its end; none at the end.
+fn read_line(from: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut line = String::new();
+    from.take(LONGEST as u64 + 1).read_line(&mut line)?;
+    match line.strip_suffix('\n') {
+        Some(whole) => Ok(Some(whole.to_owned())),
+        None if line.is_empty() => Ok(None),
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// Bytes of a line at most.
+const LONGEST: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both ends of a helper on a thread: a test has more than one, and cannot be copied.
+    fn answers(lines: &[u8]) -> io::Result<Vec<u8>> {
+        let (from, mut to) = io::pipe().unwrap();
+        let (mut back, answers) = io::pipe().unwrap();
+        to.write_all(lines).unwrap();
+        drop(to);
+        let served = serve(&from, &answers, |line| {
+            format!("<{line}>\n{}", "x".repeat(LONGEST * 2))
+        });
+        drop(answers);
+        let mut all = Vec::new();
+        back.read_to_end(&mut all).unwrap();
+        served.map(|()| all)
+    }
+
+    #[test]
+    fn each_line_has_one_line_for_an_answer_however_long_it_is() {
+        let all = String::from_utf8(answers(b"a\n\n").unwrap()).unwrap();
+        let lines: Vec<&str> = all.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert!(
+            lines[0].starts_with("<a> xxx") && lines[1].starts_with("<> xxx"),
+            "{lines:?}"
+        );
+        assert!(lines.iter().all(|line| line.len() < LONGEST));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_or_has_no_end_is_not_worked_on() {
+        answers(&vec![b'a'; LONGEST + 9]).unwrap_err();
+        answers(b"half").unwrap_err();
+        answers(b"\xff\n").unwrap_err();
+        assert_eq!(answers(b"").unwrap(), b"");
+    }
+
+    #[test]
+    fn a_process_of_several_threads_starts_none() {
+        let error = Helper::start(str::to_owned).unwrap_err();
+        assert!(error.to_string().contains("threads"), "{error}");
+    }
+}
