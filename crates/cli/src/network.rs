@@ -67,6 +67,9 @@ impl Network {
         if let Some(denials) = telemetry.denials() {
             builder = builder.sink(denials);
         }
+        if let Some(activity) = telemetry.dashboard() {
+            builder = builder.sink(activity).list_grants();
+        }
         if let Some(tracer) = telemetry.tracer() {
             builder = builder.tracer(tracer);
         }
