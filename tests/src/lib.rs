@@ -14,6 +14,7 @@
 //! - [`collector`](collector::Collector) takes traces, metrics and logs by OTLP, or does not;
 //! - [`egress_proxy`] is a proxy that notes what it is asked for, and Debian's tinyproxy;
 //! - [`stores`] asks a guest that has key-value stores, and looks at their files;
+//! - [`browser`] is a Chromium that looks at a page;
 //! - [`checked`] is an app to check, [`schema`] holds documents against JSON schemas;
 //! - [`until`](until::until) waits for what a test builds on, however busy the machine, and a [`turnstile`] keeps guests
 //!   waiting until a test has seen enough;
@@ -25,6 +26,7 @@
 
 pub mod audit;
 pub mod author;
+pub mod browser;
 pub mod checked;
 pub mod clean_root;
 pub mod collector;

@@ -23,6 +23,8 @@ mod codes;
 mod composition;
 mod config_file;
 mod config_reload;
+mod dashboard;
+mod dashboard_in_a_browser;
 mod deny_list;
 mod documentation;
 mod egress_proxy;

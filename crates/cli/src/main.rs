@@ -36,6 +36,7 @@ mod client_tls;
 mod commands;
 mod compiled_code;
 mod configuration;
+mod dashboard;
 mod egress_proxy;
 mod failure;
 mod fetching;

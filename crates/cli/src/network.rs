@@ -72,6 +72,9 @@ impl Network {
         if let Some(asking) = &asking {
             builder = builder.questioner(asking.clone());
         }
+        if let Some(activity) = telemetry.dashboard() {
+            builder = builder.sink(activity).list_grants();
+        }
         if let Some(tracer) = telemetry.tracer() {
             builder = builder.tracer(tracer);
         }

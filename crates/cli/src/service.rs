@@ -17,6 +17,7 @@ use outport_runtime::http::{Listeners, Router, Server, ServerLimits};
 use tokio::time::timeout;
 
 pub(crate) use self::sockets::{Audience, prepare, take_over};
+use crate::dashboard::DashboardOptions;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::limit_options::ServerLimitOptions;
@@ -42,6 +43,9 @@ pub(crate) struct ServiceOptions {
 
     #[command(flatten)]
     tls: ServerTlsOptions,
+
+    #[command(flatten)]
+    dashboard: DashboardOptions,
 
     #[command(flatten)]
     pub(crate) limits: ServerLimitOptions,
@@ -121,11 +125,13 @@ impl ServiceOptions {
     ) -> Result<Server, Failure> {
         let serving = place.serving();
         let limits = self.limits_of_clients();
+        network.telemetry().bound_clients(limits.connections);
         let server = Server::start(router, place.listeners, limits)?;
         if let Some(tls) = place.tls {
             let watch = tls.watch(&network.telemetry().meter(), terminal)?;
             network.reload().tell(watch);
         }
+        network.telemetry().say_where_the_dashboard_is(terminal);
         terminal.insist(&serving);
         Ok(server)
     }

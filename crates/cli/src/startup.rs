@@ -13,10 +13,12 @@ use outport_runtime::engine::{Allocation, Engine};
 use outport_runtime::guest_env::Directory;
 use outport_runtime::memory_ceiling::MemoryCeiling;
 use outport_runtime::stdio::{self, WhenFull};
+use outport_telemetry::dashboard::DashboardListener;
 use tokio::runtime::Runtime;
 
 use crate::asking::{AskOptions, Prepared};
 use crate::audit_output::AuditOutput;
+use crate::dashboard;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::kernel_sandbox::{Held, Inside as Sandboxed};
@@ -51,6 +53,8 @@ pub(crate) struct Needs<'d> {
     pub(crate) serves: bool,
     /// The admin listener, if somebody else opened it.
     pub(crate) admin: Option<HandedAdmin>,
+    /// Where a browser will connect to, if there is to be a live page.
+    pub(crate) dashboard: Option<DashboardListener>,
     /// The name of their app, if it has one.
     pub(crate) app: Option<&'d str>,
     pub(crate) allocation: Allocation,
@@ -131,7 +135,9 @@ impl<'o> Startup<'o> {
         )?;
         stdio::open(needs.when_full)?;
         let manager = self.manager.clone();
-        let telemetry = Telemetry::start(telemetry, needs.app, manager, self.terminal)?;
+        let bounds = dashboard::bounds(needs.allocation, &needs.memory);
+        let dashboard = needs.dashboard.map(|listener| (listener, bounds));
+        let telemetry = Telemetry::start((telemetry, dashboard), needs.app, manager, self.terminal)?;
         let engine = Engine::new(needs.allocation)?
             .under(needs.memory)
             .with_code(code.counted(&telemetry.meter()));

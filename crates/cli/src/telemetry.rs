@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! TelemetryOptions ── open ──▶ TelemetryOutputs ── start ──▶ Telemetry ─┬─ meter, tracer, denials ──▶ Network
-//!    before the kernel's       listeners, files    in its sandbox       ├─ readiness ───────────────▶ whoever takes a step
-//!    sandbox closes                                                     ├─ access log ──────────────▶ Router
+//!    before the kernel's       listeners, files    in its sandbox       ├─ the dashboard's sink ────▶ Network
+//!    sandbox closes                                                     ├─ readiness ───────────────▶ whoever takes a step
+//!                                                                       ├─ access log ──────────────▶ Router
 //!                                                                       └─ policy ──────────────────▶ the admin listener
 //! ```
 //!
@@ -28,6 +29,7 @@ use outport_runtime::http::Router;
 use outport_runtime::stdio;
 use outport_telemetry::access_log::AccessLog;
 use outport_telemetry::admin::{AdminListener, AdminServer, HostNames, Readiness, Subjects};
+use outport_telemetry::dashboard::{Bounds, Dashboard, DashboardListener, DashboardServer};
 use outport_telemetry::otlp::{Export, Otlp, Signal};
 use outport_telemetry::process;
 use outport_telemetry::registry::Registry;
@@ -116,6 +118,7 @@ struct Told {
     otlp: Option<&'static Otlp>,
     _export: Option<Export>,
     admin: RefCell<Admin>,
+    dashboard: Option<(Dashboard, DashboardServer)>,
     /// The socket of the admin listener, for the process that takes over.
     admin_socket: Option<TcpListener>,
     manager: ServiceManager,
@@ -210,14 +213,14 @@ fn warn_of_others(address: SocketAddr, terminal: Terminal) {
 impl Telemetry {
     /// Starts to tell, of an app with this name if it has one.
     pub(crate) fn start(
-        outputs: TelemetryOutputs,
+        (outputs, dashboard): (TelemetryOutputs, Option<(DashboardListener, Bounds)>),
         app: Option<&str>,
         manager: ServiceManager,
         terminal: Terminal,
     ) -> Result<Self, Failure> {
         let readiness = Readiness::default();
         let otlp = outputs.otlp;
-        let registry = (outputs.admin.is_some() || otlp.is_some()).then(registry);
+        let registry = (outputs.admin.is_some() || otlp.is_some() || dashboard.is_some()).then(registry);
         if let Some(output) = otlp.and_then(Otlp::output) {
             stdio::observe(output);
         }
@@ -226,6 +229,14 @@ impl Telemetry {
                 let export = otlp.start(registry, app.unwrap_or("outport"))?;
                 terminal.say(&otlp::destinations(otlp));
                 Some(export)
+            }
+            _ => None,
+        };
+        let dashboard = match (dashboard, &registry) {
+            (Some((listener, bounds)), Some(registry)) => {
+                let dashboard = Dashboard::new(registry.clone(), app, bounds);
+                let server = listener.start(&dashboard)?;
+                Some((dashboard, server))
             }
             _ => None,
         };
@@ -259,6 +270,7 @@ impl Telemetry {
             access_log,
             otlp,
             _export: export,
+            dashboard,
             admin: RefCell::new(admin),
             admin_socket,
             manager,
@@ -302,8 +314,9 @@ impl Telemetry {
 
     /// The meter by which all is counted.
     pub(crate) fn meter(&self) -> Meter {
-        let is_read =
-            self.0.subjects.is_some() || self.0.otlp.is_some_and(|otlp| otlp.exports(Signal::Metrics));
+        let is_read = self.0.subjects.is_some()
+            || self.0.dashboard.is_some()
+            || self.0.otlp.is_some_and(|otlp| otlp.exports(Signal::Metrics));
         let registry = self.0.registry.as_ref().filter(|_| is_read);
         registry.map(Registry::meter).unwrap_or_default()
     }
@@ -318,8 +331,31 @@ impl Telemetry {
         self.0.otlp?.denials()
     }
 
+    /// What takes all decisions and outcomes for the live page, if there is one.
+    pub(crate) fn dashboard(&self) -> Option<Arc<dyn AuditSink>> {
+        let (dashboard, _) = self.0.dashboard.as_ref()?;
+        Some(dashboard.sink())
+    }
+
+    /// Says on the terminal where the live page is, if there is one. Its URL is a secret: this goes to no log.
+    pub(crate) fn say_where_the_dashboard_is(&self, terminal: Terminal) {
+        if let Some((_, server)) = &self.0.dashboard {
+            terminal.insist(&format!("Dashboard {}", server.url()));
+        }
+    }
+
+    /// Shows how many connections clients may have.
+    pub(crate) fn bound_clients(&self, connections: usize) {
+        if let Some((dashboard, _)) = &self.0.dashboard {
+            dashboard.bound_clients(connections);
+        }
+    }
+
     /// Has the egress say what it knows when somebody collects.
     pub(crate) fn collect_from(&self, egress: WeakEgress) {
+        if let Some((dashboard, _)) = &self.0.dashboard {
+            dashboard.watch(egress.clone());
+        }
         if let Some(registry) = &self.0.registry {
             registry.on_collect(move || {
                 if let Some(egress) = egress.upgrade() {
@@ -356,6 +392,9 @@ impl Telemetry {
 
     /// Says what the policies of the components are, under whatever operator is in force when somebody asks.
     pub(crate) fn show_policy(&self, policies: Vec<Policy>, egress: WeakEgress) {
+        if let Some((dashboard, _)) = &self.0.dashboard {
+            dashboard.show_components(policies.iter().map(Policy::component));
+        }
         let Some(subjects) = &self.0.subjects else { return };
         // Written once for each operator: of a large app that takes a while, on the thread that answers probes too.
         let last: Mutex<Option<(Arc<Operator>, String)>> = Mutex::default();

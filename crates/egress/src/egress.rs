@@ -25,7 +25,9 @@ use crate::enforcer::Enforcer;
 use crate::gate::Gate;
 use crate::meter::Meter;
 use crate::metrics::Metrics;
-use crate::process::{Component, PolicyInForce, Pooling, Process, ProcessUsage, Recorder, Replacements};
+use crate::process::{
+    Carried, Component, LivingGrants, PolicyInForce, Pooling, Process, ProcessUsage, Recorder, Replacements,
+};
 use crate::proxy::{EgressProxies, ProxiesInForce};
 use crate::trace::Tracer;
 
@@ -50,6 +52,7 @@ impl Egress {
             http_connections: None,
             meter: Meter::default(),
             tracer: None,
+            lists_grants: false,
         }
     }
 
@@ -126,6 +129,20 @@ impl Egress {
         self.process.tracer.as_ref()
     }
 
+    /// The grants that are alive, of which `most` are told. None where they are not [listed](EgressBuilder::list_grants).
+    ///
+    /// Waits for the decisions that instances are at, one after the other; not to be called by what a decision calls.
+    pub fn living_grants(&self, most: usize) -> LivingGrants {
+        let holders = self.process.grants.as_ref();
+        holders.map(|holders| holders.alive(most)).unwrap_or_default()
+    }
+
+    /// What the connections and exchanges that are open have carried so far. There are as many as quotas permit; none where
+    /// no sink is told of [all outcomes](crate::Outcomes::All).
+    pub fn carried(&self) -> Vec<Carried> {
+        self.process.recorder.unfinished.carried()
+    }
+
     /// Makes every sink write out what it holds.
     pub fn flush(&self) {
         self.process.recorder.flush();
@@ -179,6 +196,7 @@ pub struct EgressBuilder {
     http_connections: Option<u32>,
     meter: Meter,
     tracer: Option<Arc<dyn Tracer>>,
+    lists_grants: bool,
 }
 
 impl EgressBuilder {
@@ -255,6 +273,12 @@ impl EgressBuilder {
         self
     }
 
+    /// Has [`Egress::living_grants`] list the grants that are alive. Default: nobody keeps a list.
+    pub fn list_grants(mut self) -> Self {
+        self.lists_grants = true;
+        self
+    }
+
     /// The egress.
     ///
     /// # Errors
@@ -279,6 +303,7 @@ impl EgressBuilder {
             connections: Arc::default(),
             meter: self.meter,
             tracer: self.tracer,
+            grants: self.lists_grants.then(Arc::default),
         };
         Ok(Egress {
             process: Arc::new(process),

@@ -17,7 +17,7 @@ mod state;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use outport_policy::{
@@ -28,7 +28,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) use self::permit::{ConnectPermit, Step};
 use self::recording::{Recording, shown};
-use self::state::{State, StateGuard};
+use self::state::{State, StateCell, StateGuard};
 use crate::asking;
 use crate::audit::{AuditEvent, Verdict, destination, escape};
 use crate::denied::Denied;
@@ -47,7 +47,8 @@ pub(crate) struct Enforcer {
     /// Calls inside the app that led here.
     depth: u32,
     instance: Arc<Shared>,
-    state: Mutex<State>,
+    /// Shared with the list of those who have grants, which does not keep it.
+    state: Arc<StateCell>,
 }
 
 /// What all parts of an instance have together.
@@ -86,7 +87,7 @@ impl Enforcer {
         let state = State::of(&component);
         // Turns keep the bound of when the instance began: a list that is loaded later takes nothing from it.
         let turns = Semaphore::new(state.policy.operator().quotas.lookups_in_flight as usize);
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             usage_counter: UsageCounter::new(component.clone()),
             tls_usage: TlsUsage::default(),
             trace: TraceCell::default(),
@@ -95,13 +96,13 @@ impl Enforcer {
             turns,
             lookups: AtomicU32::new(0),
             ending: AtomicBool::new(false),
-        };
+        });
         Self {
             component,
             number,
             depth: 0,
-            instance: Arc::new(shared),
-            state: Mutex::new(state),
+            state: Arc::new(StateCell::new(state, &shared)),
+            instance: shared,
         }
     }
 
@@ -109,7 +110,7 @@ impl Enforcer {
     /// counted and charged in common.
     pub(crate) fn part(&self, component: Arc<Component>) -> Self {
         Self {
-            state: Mutex::new(State::of(&component)),
+            state: Arc::new(StateCell::new(State::of(&component), &self.instance)),
             component,
             number: self.number,
             depth: self.depth,
@@ -388,6 +389,7 @@ impl Enforcer {
         let state = &mut *state;
         state.grants.settle(ticket, outcome, now());
         state.granted.are(state.grants.names());
+        self.list_grants(state);
         state.grants.evicted().cloned()
     }
 
@@ -397,12 +399,23 @@ impl Enforcer {
         self.end_lookup();
     }
 
+    /// Puts it on the list of those who have grants, if there is one and it is not on it yet.
+    fn list_grants(&self, state: &mut State) {
+        if let Some(holders) = &self.process().grants
+            && state.listed.is_none()
+        {
+            // The concrete one first: it is told to the list as one of many kinds.
+            let own: Weak<StateCell> = Arc::downgrade(&self.state);
+            state.listed = Some(holders.list(self.component.name().clone(), self.number, own));
+        }
+    }
+
     fn end_lookup(&self) {
         self.instance.lookups.fetch_sub(1, Ordering::AcqRel);
     }
 
     fn state(&self) -> Result<StateGuard<'_>, Denied> {
-        StateGuard::lock(&self.state)
+        StateGuard::lock(self.state.lock_of_decisions())
     }
 
     /// The one function that every question of this crate ends in.

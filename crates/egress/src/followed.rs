@@ -23,7 +23,7 @@ use outport_policy::{Attempt, Name};
 use crate::audit::{ABANDONED, AuditOutcome, EndedBy, Stage, code_of, destination, escape, escaped, is_dial};
 use crate::counts::ConnectionCounts;
 use crate::enforcer::{ConnectPermit, DecisionId, Enforcer};
-use crate::process::UntilStopped;
+use crate::process::{Carried, UntilStopped};
 use crate::proxy::ProxyServer;
 use crate::spans;
 use crate::trace::Trace;
@@ -329,6 +329,14 @@ impl Followed {
 impl UntilStopped for Followed {
     fn stopped(&self) {
         self.end(EndedBy::Host);
+    }
+
+    fn carried(&self) -> Option<Carried> {
+        Some(Carried {
+            decision: self.decision.recorded()?,
+            sent: self.sent.load(Ordering::Relaxed),
+            received: self.received.load(Ordering::Relaxed),
+        })
     }
 }
 

@@ -167,7 +167,7 @@ pub use linking::{add_to_linker, add_wasi_to_linker};
 pub use metrics::Metrics;
 #[cfg(feature = "http")]
 pub use part::{PartViews, add_for_part};
-pub use process::Replacements;
+pub use process::{Carried, LivingGrant, LivingGrants, Replacements};
 pub use proxy::{
     Credentials, CredentialsError, EgressProxies, Exceptions, ExceptionsError, ProxyServer, ProxyServerError,
     ProxyWatch,

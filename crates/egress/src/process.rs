@@ -6,6 +6,7 @@
 //!          ├─ proxies      what connections go through
 //!          ├─ recorder     sinks, numbers of decisions, counters, what is not over yet
 //!          ├─ usage        what is open, who waits, whose connections are idle
+//!          ├─ grants       who has looked names up, where somebody wants a list
 //!          └─ connections  what a new deny list closes, as soon as the thread decides nothing (decision_scope)
 //! ```
 //!
@@ -14,6 +15,7 @@
 mod component;
 pub(crate) mod connections;
 mod decision_scope;
+mod living_grants;
 mod policy_in_force;
 mod recorder;
 mod unfinished;
@@ -26,9 +28,12 @@ use outport_policy::{AllowList, LearnedAddresses, Operator, RemedyWords};
 pub(crate) use self::component::Component;
 use self::connections::Connections;
 pub(crate) use self::decision_scope::DecisionScope;
+pub(crate) use self::living_grants::{GrantHolders, HoldsGrants, Listed};
+pub use self::living_grants::{LivingGrant, LivingGrants};
 pub(crate) use self::policy_in_force::PolicyInForce;
 pub use self::policy_in_force::Replacements;
 pub(crate) use self::recorder::Recorder;
+pub use self::unfinished::Carried;
 pub(crate) use self::unfinished::UntilStopped;
 pub(crate) use self::usage::{IdleConnections, OpenInComponent, Pooling, ProcessUsage};
 use crate::asking::Questioner;
@@ -54,6 +59,8 @@ pub(crate) struct Process {
     pub(crate) tracer: Option<Arc<dyn Tracer>>,
     pub(crate) usage: ProcessUsage,
     pub(crate) connections: Arc<Connections>,
+    /// Those with grants, if they are to be listed.
+    pub(crate) grants: Option<Arc<GrantHolders>>,
 }
 
 impl Process {

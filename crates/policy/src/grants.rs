@@ -186,6 +186,22 @@ impl Grants {
         self.evicted.as_ref()
     }
 
+    /// The names that grant addresses now, in no order, with what they grant.
+    pub fn all(&self) -> impl Iterator<Item = (Grant<'_>, &[Address])> {
+        let granting = self
+            .names
+            .values()
+            .filter(|granted| !granted.addresses.is_empty());
+        granting.map(|granted| {
+            let grant = Grant {
+                name: &granted.name,
+                chain: &granted.chain,
+                looked_up: granted.looked_up,
+            };
+            (grant, granted.addresses.as_slice())
+        })
+    }
+
     /// The number of names that are remembered, those without an address included.
     pub fn names(&self) -> usize {
         self.names.len()

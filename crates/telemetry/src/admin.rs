@@ -20,10 +20,8 @@
 //! first has the page's address and then this one (DNS rebinding). So the `Host` of a request has to be an address,
 //! `localhost` or one of the names that the operator has for this listener.
 
-mod connections;
 mod host;
 mod pages;
-mod progress;
 mod readiness;
 
 use std::io;
@@ -36,19 +34,20 @@ use tokio::sync::oneshot;
 
 pub use self::host::{HostNames, NotAHostName};
 pub use self::readiness::Readiness;
+use crate::connections;
 use crate::registry::Registry;
 
 /// Connections at a time.
 pub const CONNECTIONS: usize = 32;
 
 /// Bytes of the headers of a request.
-pub const HEADERS: usize = 8 * 1024;
+pub const HEADERS: usize = connections::HEADERS;
 
 /// The time of a connection, from its first byte to its last.
-pub const TIME: Duration = Duration::from_secs(10);
+pub const TIME: Duration = connections::TIME;
 
 /// The time after which a connection makes place for another, if it has not asked, or not read on.
-pub const STANDSTILL: Duration = Duration::from_millis(500);
+pub const STANDSTILL: Duration = connections::STANDSTILL;
 
 /// The socket that tools connect to, while nobody answers yet.
 #[derive(Debug)]

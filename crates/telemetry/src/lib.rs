@@ -1,4 +1,5 @@
-//! What an operator's tools see of a process: metrics, traces, logs, the access log and the admin listener.
+//! What an operator's tools see of a process: metrics, traces, logs, the access log, the admin listener and the
+//! dashboard.
 //!
 //! What happens is told where it happens, by [`outport_egress`] and [`outport_runtime`]; this crate subscribes. Nothing in
 //! it is in the way of a guest: what a tool does not fetch, or a collector does not take, is counted and dropped.
@@ -109,6 +110,8 @@
 
 pub mod access_log;
 pub mod admin;
+mod connections;
+pub mod dashboard;
 pub mod otlp;
 pub mod process;
 pub mod registry;

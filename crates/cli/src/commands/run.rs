@@ -132,6 +132,7 @@ pub(super) fn run(options: Options, terminal: Terminal) -> Result<i32, Failure> 
         stores: &stores,
         serves: false,
         admin: None,
+        dashboard: None,
         app: None,
         allocation: Allocation::Alone,
         memory: options.limits.of_all(),

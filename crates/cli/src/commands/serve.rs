@@ -99,6 +99,7 @@ pub(super) fn serve(options: &Options, terminal: Terminal) -> Result<i32, Failur
         stores: &stores,
         serves: true,
         admin: sockets.admin,
+        dashboard: sockets.dashboard,
         app: None,
         allocation: Allocation::Pool { instances },
         memory: options.limits.of_all(),

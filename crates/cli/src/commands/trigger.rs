@@ -166,6 +166,7 @@ fn run(up: &up::Options, id: &ComponentId, cause: Cause, terminal: Terminal) -> 
             stores: &stores,
             serves: false,
             admin: None,
+            dashboard: None,
             app: Some(&written.manifest.application.name.value),
             allocation: Allocation::Single,
             memory: up.memory(),

@@ -125,6 +125,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
             stores: &stores,
             serves: audience == Audience::Clients,
             admin: sockets.admin,
+            dashboard: sockets.dashboard,
             app: Some(&written.manifest.application.name.value),
             allocation: match audience {
                 Audience::Clients | Audience::Events => Allocation::Pool {
@@ -403,6 +404,9 @@ impl Options {
         terminal: Terminal,
     ) -> Result<i32, Failure> {
         let (_files, telemetry) = (app.files, network.telemetry());
+        if place.is_none() {
+            telemetry.say_where_the_dashboard_is(terminal);
+        }
         if place.is_none() && app.listeners.is_empty() {
             telemetry.ready("Running commands");
             let status = tokio::select! {

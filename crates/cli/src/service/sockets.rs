@@ -14,6 +14,7 @@ use outport_check::Diagnostic;
 use outport_policy::text;
 use outport_runtime::guest_env::Directory;
 use outport_runtime::http::Listeners;
+use outport_telemetry::dashboard::DashboardListener;
 
 use super::{DEFAULT, Place, ServiceOptions};
 use crate::configuration::blame::not_listened_at;
@@ -42,6 +43,8 @@ pub(crate) struct Sockets {
     pub(crate) place: Option<Place>,
     /// For tools, where it was handed to this process.
     pub(crate) admin: Option<HandedAdmin>,
+    /// For the person who runs it.
+    pub(crate) dashboard: Option<DashboardListener>,
     pub(crate) upgrade: Upgrade,
 }
 
@@ -133,6 +136,7 @@ impl ServiceOptions {
         Ok(Sockets {
             place,
             admin,
+            dashboard: self.dashboard.open()?,
             upgrade,
         })
     }
@@ -177,7 +181,10 @@ impl ServiceOptions {
                 Diagnostic::error(error).helped_by("leave it out"),
             ));
         }
-        Ok(Sockets::default())
+        Ok(Sockets {
+            dashboard: self.dashboard.open()?,
+            ..Sockets::default()
+        })
     }
 
     fn meet(&self, is_inherited: bool) -> Result<Upgrade, Failure> {

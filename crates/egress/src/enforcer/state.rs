@@ -1,14 +1,16 @@
 //! What a decision looks at, under the lock of its instance, and what it changes.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use ::metrics::Gauge;
 use outport_policy::{Grants, Peers, Policy, Reason};
 
+use super::Shared;
 use crate::denied::Denied;
-use crate::process::{Component, DecisionScope};
+use crate::process::{Component, DecisionScope, HoldsGrants, Listed, LivingGrant};
 
 /// What the decisions of one instance look at.
 pub(super) struct State {
@@ -19,6 +21,53 @@ pub(super) struct State {
     pub(super) peers: Peers,
     pub(super) unsolicited_recorded: Option<Instant>,
     pub(super) granted: GrantedNames,
+    /// Its place on the list of those who have grants.
+    pub(super) listed: Option<Listed>,
+}
+
+/// The state behind its lock.
+pub(super) struct StateCell {
+    state: Mutex<State>,
+    instance: Arc<Shared>,
+}
+
+impl StateCell {
+    /// That of an instance, or of a part of it.
+    pub(super) fn new(state: State, instance: &Arc<Shared>) -> Self {
+        Self {
+            state: Mutex::new(state),
+            instance: instance.clone(),
+        }
+    }
+
+    /// The lock under which decisions are taken.
+    pub(super) fn lock_of_decisions(&self) -> &Mutex<State> {
+        &self.state
+    }
+}
+
+impl HoldsGrants for StateCell {
+    fn grants(&self, component: &Arc<str>, instance: u64) -> Vec<LivingGrant> {
+        // Whoever holds a connection of an instance that has ended keeps its state, which grants nothing any more.
+        if self.instance.ending.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        // Behind a poisoned lock nothing is permitted any more.
+        let Ok(state) = self.state.lock() else {
+            return Vec::new();
+        };
+        let now = super::now();
+        let all = state.grants.all();
+        all.map(|(grant, addresses)| LivingGrant {
+            component: component.clone(),
+            instance,
+            name: grant.name.to_string(),
+            chain: grant.chain.iter().map(ToString::to_string).collect(),
+            addresses: addresses.iter().map(|address| address.ip()).collect(),
+            age: now.saturating_duration_since(grant.looked_up),
+        })
+        .collect()
+    }
 }
 
 /// The state, locked for one decision.
@@ -101,6 +150,7 @@ impl State {
                     .map_or(Gauge::noop(), |counts| counts.grants.clone()),
                 names: 0,
             },
+            listed: None,
         }
     }
 }

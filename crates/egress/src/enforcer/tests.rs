@@ -296,7 +296,7 @@ fn a_lock_that_a_panic_poisoned_refuses() {
     let enforcer = World::new(Script::new()).instance(&["*://10.0.0.5:5432"]);
     let poisoner = enforcer.clone();
     let panicked = std::thread::spawn(move || {
-        let _state = poisoner.state.lock().unwrap();
+        let _state = poisoner.state.lock_of_decisions().lock().unwrap();
         panic!("on purpose");
     });
     assert!(panicked.join().is_err());

@@ -8,6 +8,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 pub(crate) trait UntilStopped: Send + Sync {
     /// Tells the end: the process stops.
     fn stopped(&self);
+
+    /// What it has carried so far.
+    fn carried(&self) -> Option<Carried>;
+}
+
+/// What something that is open has carried so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Carried {
+    /// The number of the decision that permitted it.
+    pub decision: u64,
+    /// Bytes (of a request: of its body) to the peer; datagrams of a UDP socket.
+    pub sent: u64,
+    /// The same from the peer.
+    pub received: u64,
 }
 
 /// All that is not over in a process.
@@ -35,6 +50,12 @@ impl Unfinished {
     pub(crate) fn stop(&self) {
         let open: Vec<_> = self.lock().values().filter_map(Weak::upgrade).collect();
         open.iter().for_each(|one| one.stopped());
+    }
+
+    /// What each that is open has carried.
+    pub(crate) fn carried(&self) -> Vec<Carried> {
+        let open: Vec<_> = self.lock().values().filter_map(Weak::upgrade).collect();
+        open.iter().filter_map(|one| one.carried()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Weak<dyn UntilStopped>>> {

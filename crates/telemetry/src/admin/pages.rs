@@ -1,17 +1,33 @@
 //! The pages: from a request to a response.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
+use hyper::body::Incoming;
 
-use super::Subjects;
+use super::{CONNECTIONS, Subjects};
+use crate::connections::{Answers, Progress};
 use crate::registry::TextForm;
 
+impl Answers for Arc<Subjects> {
+    type Body = Full<Bytes>;
+
+    const LISTENER: &'static str = "the admin listener";
+
+    const CONNECTIONS: usize = CONNECTIONS;
+
+    fn answer(&self, request: &Request<Incoming>, _: &Arc<Progress>) -> Response<Full<Bytes>> {
+        answer(request, self)
+    }
+}
+
 /// Answers a request, of whose body nothing is read.
-pub(super) fn answer<B>(request: &Request<B>, subjects: &Subjects) -> Response<Full<Bytes>> {
+fn answer<B>(request: &Request<B>, subjects: &Subjects) -> Response<Full<Bytes>> {
     let page = match refused(request, subjects) {
         Some(refused) => refused,
         None => page(request.uri().path(), request.headers(), subjects),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -11,15 +12,27 @@ use tokio::time::Instant;
 
 /// The moment at which something was last done; none before anything was.
 #[derive(Debug, Default)]
-pub(super) struct Progress(Mutex<Option<Instant>>);
+pub(crate) struct Progress {
+    last: Mutex<Option<Instant>>,
+    goes_on: AtomicBool,
+}
 
 impl Progress {
     pub(super) fn made(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     pub(super) fn last(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the connection stay for as long as its answer goes on and is read.
+    pub(crate) fn go_on(&self) {
+        self.goes_on.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn goes_on(&self) -> bool {
+        self.goes_on.load(Ordering::Relaxed)
     }
 }
 
