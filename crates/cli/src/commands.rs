@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod audit;
 mod build;
 mod check;
 mod completions;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Trigger(trigger::Options),
     Check(check::Options),
     Explain(explain::Options),
+    Audit(audit::Options),
     Inspect(inspect::Options),
     Pull(pull::Options),
     Push(push::Options),
@@ -59,6 +61,7 @@ impl Command {
             Self::Trigger(options) => trigger::trigger(options, terminal),
             Self::Check(options) => check::check(&options, terminal),
             Self::Explain(options) => explain::explain(&options, terminal),
+            Self::Audit(options) => audit::audit(&options, terminal),
             Self::Inspect(options) => inspect::inspect(&options, terminal),
             Self::Pull(options) => pull::pull(&options, terminal),
             Self::Push(options) => push::push(&options, terminal),
