@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod audit;
 mod build;
 mod check;
 mod completions;
@@ -38,6 +39,7 @@ pub(crate) enum Command {
     Trigger(trigger::Options),
     Check(check::Options),
     Explain(explain::Options),
+    Audit(audit::Options),
     Inspect(inspect::Options),
     Learn(learn::Options),
     Pull(pull::Options),
@@ -62,6 +64,7 @@ impl Command {
             Self::Trigger(options) => trigger::trigger(options, terminal),
             Self::Check(options) => check::check(&options, terminal),
             Self::Explain(options) => explain::explain(&options, terminal),
+            Self::Audit(options) => audit::audit(&options, terminal),
             Self::Inspect(options) => inspect::inspect(&options, terminal),
             Self::Learn(options) => learn::learn(options, terminal),
             Self::Pull(options) => pull::pull(&options, terminal),

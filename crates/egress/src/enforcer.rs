@@ -545,6 +545,8 @@ fn now() -> Instant {
 const UNSOLICITED_INTERVAL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
+mod read_back;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod whole_runs;

@@ -1,0 +1,155 @@
+//! Times as somebody writes them: a point in time, or how long ago it was.
+
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use outport_records::Timestamp;
+use outport_records::why::Host;
+
+use crate::numbers::Time;
+
+/// A moment: what has no fraction of a second means all of that second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) from: Timestamp,
+    pub(super) until: Timestamp,
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::at(text, SystemTime::now().into())
+    }
+}
+
+impl Moment {
+    fn at(text: &str, now: Timestamp) -> Result<Self, String> {
+        if let Ok(from) = text.parse::<Timestamp>() {
+            let is_exact = text.contains('.');
+            let until = if is_exact {
+                from
+            } else {
+                from.after(LAST_OF_SECOND)
+            };
+            return Ok(Self { from, until });
+        }
+        let ago = text.parse::<Time>().ok().and_then(|Time(ago)| ago);
+        let ago = ago.ok_or("write a time such as `2026-03-01T09:30:00Z` or `2026-03-01T10:30:00.125+01:00`, or how long ago: `10m`")?;
+        let from = now.before(ago);
+        Ok(Self { from, until: from })
+    }
+}
+
+const LAST_OF_SECOND: std::time::Duration = std::time::Duration::from_millis(999);
+
+/// An address or a name, at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct About {
+    pub(super) host: Host,
+    pub(super) port: Option<u16>,
+    pub(super) moment: Moment,
+}
+
+impl FromStr for About {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (host, time) = text
+            .rsplit_once('@')
+            .ok_or("write the time behind it: `10.0.0.5:5432@2026-03-01T09:30:00Z`")?;
+        // As destinations of requests stand in the log.
+        let host = host.split_once("://").map_or(host, |(_, authority)| authority);
+        if host.is_empty() {
+            return Err("write an address or a name before the `@`".into());
+        }
+        let (host, port) = Host::written(host);
+        if let Host::Name(name) = &host
+            && let Err(error) = outport_policy::Name::parse(name)
+        {
+            return Err(format!(
+                "what is before the `@` is neither an address nor a name: {error}"
+            ));
+        }
+        Ok(Self {
+            host,
+            port,
+            moment: time.parse()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_point_in_time_or_so_long_ago() {
+        let now: Timestamp = "2026-03-01T10:00:00.500Z".parse().unwrap();
+        let rows = [
+            (
+                "2026-03-01T09:30:00Z",
+                Some(("2026-03-01T09:30:00Z", "2026-03-01T09:30:00.999Z")),
+            ),
+            (
+                "2026-03-01T09:30:00.125Z",
+                Some(("2026-03-01T09:30:00.125Z", "2026-03-01T09:30:00.125Z")),
+            ),
+            (
+                "2026-03-01T10:30:00+01:00",
+                Some(("2026-03-01T09:30:00Z", "2026-03-01T09:30:00.999Z")),
+            ),
+            ("10m", Some(("2026-03-01T09:50:00.5Z", "2026-03-01T09:50:00.5Z"))),
+            ("2h", Some(("2026-03-01T08:00:00.5Z", "2026-03-01T08:00:00.5Z"))),
+            ("none", None),
+            ("10", None),
+            ("yesterday", None),
+            ("", None),
+        ];
+        for (text, expected) in rows {
+            let expected = expected.map(|(from, until)| Moment {
+                from: from.parse().unwrap(),
+                until: until.parse().unwrap(),
+            });
+            assert_eq!(Moment::at(text, now).ok(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_about_is_a_host_at_a_moment() {
+        let host = |text: &str| format!("{text}@2026-03-01T09:30:00Z").parse::<About>();
+        let rows = [
+            ("10.0.0.5", Host::Address("10.0.0.5".parse().unwrap()), None),
+            (
+                "10.0.0.5:80",
+                Host::Address("10.0.0.5".parse().unwrap()),
+                Some(80),
+            ),
+            ("[::1]:80", Host::Address("::1".parse().unwrap()), Some(80)),
+            ("::1", Host::Address("::1".parse().unwrap()), None),
+            (
+                "::ffff:10.0.0.5",
+                Host::Address("10.0.0.5".parse().unwrap()),
+                None,
+            ),
+            (
+                "DB.example.com.:80",
+                Host::Name("db.example.com".into()),
+                Some(80),
+            ),
+            (
+                "https://example.com:443",
+                Host::Name("example.com".into()),
+                Some(443),
+            ),
+        ];
+        for (text, expected, port) in rows {
+            let about = host(text).unwrap();
+            assert_eq!((about.host, about.port), (expected, port), "{text}");
+        }
+        for text in ["", "a b", "example.com:99999"] {
+            assert!(host(text).is_err(), "{text:?}");
+        }
+        assert!("10.0.0.5:80".parse::<About>().is_err());
+    }
+}
