@@ -65,6 +65,8 @@ impl Options {
             component_and_arguments,
             from,
             author,
+            // Its lists are open: there is nothing to ask about.
+            ask: AskOptions::default(),
             operator,
             limits,
         }

@@ -61,6 +61,8 @@ impl Options {
             from,
             service,
             author,
+            // Its lists are open: there is nothing to ask about.
+            ask: AskOptions::default(),
             operator,
             limits,
         }
