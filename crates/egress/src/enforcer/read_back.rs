@@ -10,6 +10,7 @@
 //! milliseconds apart, since a run takes less than one.
 
 use std::io::Write;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
 use futures::FutureExt;
