@@ -441,8 +441,8 @@ fn logs_are_read_as_one_whether_compressed_or_rotated() {
     let finished = running.stop();
     let lines: Vec<String> = finished.audit.iter().map(ToString::to_string).collect();
     let wanted = [
-        format!("*://127.0.0.1:{}", peer.port()),
         "redis://10.0.0.1".to_owned(),
+        format!("*://127.0.0.1:{}", peer.port()),
     ];
     let learning = Outport::command("learn")
         .options(["--from=new", "--from=old.gz", "--format=json", "--app=spin.toml"])

@@ -6,6 +6,9 @@
 //! | permits a use, and more | is *wider* than this run needs: it stays, unless the list is pruned |
 //! | permits no use | was *never used*: it stays, unless the list is pruned |
 //!
+//! An entry with variables in it is its author's word for a place that this run cannot know: it is needed where it is used,
+//! however wide, and pruning never takes it out.
+//!
 //! What is missing is the least list for the uses that entries of the first kind do not permit. An entry of it that the whole
 //! list permits already, since one is wider, is only needed once the list is pruned. A pruned list is the entries of the first
 //! kind and all that is missing: it permits every use and is least, but for entries that its author wrote twice.
@@ -114,10 +117,11 @@ impl<'a> Comparison<'a> {
 
     /// The entries that a pruned list does not have.
     pub fn needless(&self) -> impl Iterator<Item = &'a Entry> {
-        self.present.iter().filter_map(|one| match one {
+        let all = self.present.iter().filter_map(|one| match one {
             Present::Needed { .. } => None,
             Present::Wider { entry, .. } | Present::NeverUsed(entry) => Some(*entry),
-        })
+        });
+        all.filter(|entry| !entry.is_filled_in())
     }
 }
 
@@ -143,6 +147,7 @@ fn stand<'a>(
         return Present::NeverUsed(entry);
     }
     match share(entry, all_least) {
+        _ if entry.is_filled_in() => Present::Needed { entry, uses: own },
         Share::Whole => Present::Needed { entry, uses: own },
         _ => Present::Wider { entry, uses: own },
     }

@@ -379,6 +379,7 @@ fn conclude(
             }
         }
     }
+    lists.warn_of_strangers(seen, terminal);
     human::warn_of_gaps(seen, terminal);
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Lists put together, and held against those that are there.
 
+use outport_policy::{Entry, Location};
+
 use super::super::*;
 use super::{Event, entries, event, list, looked_up, seen};
 
@@ -171,4 +173,17 @@ fn entries_that_are_there_stay_are_wider_or_were_never_used() {
         assert_eq!(comparison.additions(false), added, "{present:?}");
         assert_eq!(comparison.additions(true), pruned, "{present:?}");
     }
+}
+
+#[test]
+fn an_entry_with_variables_in_it_is_its_authors() {
+    let seen = seen(&[event("tcp.connect", "192.0.2.1:80", None)]);
+    let uses = seen.uses_of("web");
+    let parse = |text| Entry::parse_filled_in(text, Location::Code).unwrap();
+    let present = [parse("*://192.0.2.0/24:*"), parse("https://never.test")];
+    let comparison = Comparison::of("web", &present, &uses, Fold::default());
+    assert!(matches!(comparison.present[0], Present::Needed { .. }));
+    assert!(matches!(comparison.present[1], Present::NeverUsed(_)));
+    assert_eq!(comparison.additions(true), Vec::<String>::new());
+    assert_eq!(comparison.needless().count(), 0);
 }

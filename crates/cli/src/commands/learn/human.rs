@@ -100,6 +100,11 @@ impl Report<'_> {
         fate: &str,
         f: &mut fmt::Formatter<'_>,
     ) -> fmt::Result {
+        let fate = if entry.is_filled_in() {
+            "stays, since variables are in it"
+        } else {
+            fate
+        };
         let line = text::terminal_lines(&format!("{} ({}): {fate}", shown(entry), place(entry)));
         writeln!(f, "  {}: {line}", self.colours.with(Colour::Yellow, what))
     }

@@ -23,6 +23,8 @@ use crate::terminal::Terminal;
 pub(super) struct Lists {
     lists: Vec<List>,
     of: Of,
+    /// True if these are all that there are.
+    are_all: bool,
 }
 
 /// One list, with its entries.
@@ -78,6 +80,7 @@ impl Lists {
         Ok(Self {
             lists,
             of: Of::App(read.manifest.source.clone()),
+            are_all: wanted.is_empty(),
         })
     }
 
@@ -91,6 +94,7 @@ impl Lists {
         Self {
             lists: vec![list],
             of: Of::Component(path.to_owned()),
+            are_all: true,
         }
     }
 
@@ -99,6 +103,7 @@ impl Lists {
         Self {
             lists: Vec::new(),
             of: Of::Nothing,
+            are_all: false,
         }
     }
 
@@ -133,6 +138,17 @@ impl Lists {
         own.chain(others.map(|name| (name, [].as_slice())))
             .map(|(name, entries)| Comparison::of(name, entries, &seen.uses_of(name), fold))
             .collect()
+    }
+
+    /// Tells of what was seen and belongs to no list that is here: a log may be that of another app.
+    pub(super) fn warn_of_strangers(&self, seen: &Seen, terminal: Terminal) {
+        let known = |name: &&str| self.lists.iter().any(|list| list.name == *name);
+        let strangers = seen.lists().filter(|name| self.are_all && !known(name));
+        for name in strangers.take(MOST_STRANGERS) {
+            let shown = text::message(name).to_string();
+            let warning = Diagnostic::warning(format!("`{shown}` used hosts, and has no list here"));
+            terminal.show(&warning, &Files::default());
+        }
     }
 
     /// The manifest as it is, and as it is to be.
@@ -232,3 +248,6 @@ fn quoted(entries: &[String]) -> String {
     let entries: Vec<String> = entries.iter().map(|entry| format!("\"{entry}\"")).collect();
     entries.join(", ")
 }
+
+/// So many are told of.
+const MOST_STRANGERS: usize = 10;
