@@ -277,7 +277,7 @@ fn only_this_machine_may_have_it_and_an_address_that_is_taken_is_said() {
 
 // proves: ISO-5
 #[test]
-fn ten_thousand_events_a_second_and_a_reader_who_does_not_read_hold_nobody_up() {
+fn a_flood_of_events_and_a_reader_who_does_not_read_hold_nobody_up() {
     let app = Outport::up(&APP.replace("PORT", "7001"))
         .options(["--dashboard", "--quiet"])
         .start();

@@ -4,10 +4,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use outport_e2e::browser::Browser;
+use outport_e2e::dns::{DnsServer, Reply};
+use outport_e2e::http::{self, Closing, Origin};
 use outport_e2e::outport::{Outport, Running};
+use outport_e2e::stores;
 use outport_e2e::tcp::{Manner, TcpPeer};
 use outport_e2e::turnstile::Turnstile;
 use serde_json::{Value, json};
@@ -16,6 +21,9 @@ use super::dashboard::{attempt, dashboard};
 
 /// What an attacker would like to be a part of the page; it can be in the name of an app, and in the label of a store.
 const MARKUP: &str = "<img src=x onerror=alert(1)>";
+
+/// The same without blanks, as a label of a store.
+const LABEL: &str = "<img/src=x/onerror=alert(1)>";
 
 fn app(entries: &str) -> String {
     format!(
@@ -31,6 +39,13 @@ component = "web"
 [[trigger.http]]
 route = "/mail/..."
 component = "mailer"
+
+[[trigger.http]]
+route = "/stores"
+component = "stores"
+
+[component.stores]
+source = "GUESTS/stores.wasm"
 
 [component.web]
 source = "GUESTS/http-script-guest.wasm"
@@ -93,7 +108,7 @@ fn the_page_shows_what_happens_and_is_usable_by_everybody() {
     what_a_guest_does_appears(&mut page, port);
     names_made_of_markup_are_text(&mut page);
     everything_is_reached_by_keyboard(&mut page);
-    what_is_shown_can_be_filtered_and_paused(&mut page, port);
+    what_is_shown_can_be_filtered_and_paused(&mut page);
     screen_readers_have_tables(&mut page);
     it_is_readable_narrow_and_dark(&mut page);
     it_says_when_the_process_is_gone(page);
@@ -105,7 +120,7 @@ fn an_empty_page_says_what_to_do(page: &mut Page) {
     page.has("#refusals-empty", "Nothing was refused");
     // Components are there before they do anything.
     page.browser
-        .until("document.querySelectorAll('.node.component').length === 2");
+        .until("document.querySelectorAll('.node.component').length === 3");
     page.complains_of_nothing();
 }
 
@@ -116,7 +131,7 @@ fn what_a_guest_does_appears(page: &mut Page, port: u16) {
     page.has("#edges", &format!("localhost:{port}"));
     page.has("#edges", "spin.toml:");
     page.browser
-        .until("document.querySelectorAll('.curve.allowed').length >= 2");
+        .until("document.querySelectorAll('.curve.allowed').length === 1");
     attempt(&page.run, "tcp.connect 127.0.0.1:22");
     page.has("#refusals-list", "runtime.loopback-port");
     page.has("#refusals-list", "--allow-loopback-ports 22");
@@ -146,13 +161,18 @@ fn what_a_guest_does_appears(page: &mut Page, port: u16) {
 
 fn names_made_of_markup_are_text(page: &mut Page) {
     page.has("#app", MARKUP);
-    // What a guest may put into a URL, a name and a label is shown as it was escaped, and is no element.
-    attempt(
+    // A guest chooses the label that it opens.
+    stores::perform(
         &page.run,
-        "http.parts GET - <b>x</b> /<script>alert(1)</script>; http GET https://evil.test/<img/src=x>; dns.lookup <b>x</b>; \
-         dns.lookup \"><script>alert(1)</script>",
+        "stores",
+        &[format!("kv2.open {LABEL}"), "kv2.open <b>bold</b>".to_owned()],
     );
-    page.has("#refusals-list", "evil.test");
+    page.has("#refusals-list", LABEL);
+    page.has("#edges", LABEL);
+    page.browser.until(&format!(
+        "[...document.querySelectorAll('.node title')].some((title) => title.textContent.includes({}))",
+        Value::from(LABEL)
+    ));
     for element in [
         "main img",
         "main b",
@@ -231,7 +251,7 @@ fn everything_is_reached_by_keyboard(page: &mut Page) {
     page.complains_of_nothing();
 }
 
-fn what_is_shown_can_be_filtered_and_paused(page: &mut Page, port: u16) {
+fn what_is_shown_can_be_filtered_and_paused(page: &mut Page) {
     let filter = |text: &str| {
         format!(
             "(() => {{ const filter = document.querySelector('#filter'); filter.value = {};
@@ -239,7 +259,7 @@ fn what_is_shown_can_be_filtered_and_paused(page: &mut Page, port: u16) {
             Value::from(text)
         )
     };
-    page.browser.evaluate(&filter(&format!("localhost:{port}")));
+    page.browser.evaluate(&filter("127.0.0.1:22"));
     page.browser
         .until("document.querySelectorAll('#edges tbody tr').length === 1");
     page.browser.evaluate(&filter("nothing has this"));
@@ -250,7 +270,7 @@ fn what_is_shown_can_be_filtered_and_paused(page: &mut Page, port: u16) {
         .evaluate("document.querySelector('#pause').click(); 0");
     page.has("#state-words", "Paused");
     attempt(&page.run, "tcp.connect 127.0.0.1:23");
-    // What comes meanwhile is kept: the stream goes on, the page stands still.
+    // The page stands still, and can be filtered; what comes meanwhile is there when it goes on.
     let second = page.browser.evaluate(
         "new Promise((tell) => setTimeout(() => tell(document.querySelector('#refusals-list').innerText), 1500))",
     );
@@ -376,89 +396,75 @@ component = "mailer"
 
 [component.web]
 source = "GUESTS/http-script-guest.wasm"
-allowed_outbound_hosts = ["*://db.example.com:DB", "http://api.example.com:API"]
+allowed_outbound_hosts = ["*://db.example.com:5432", "http://api.example.com:8080"]
 [component.worker]
 source = "GUESTS/http-script-guest.wasm"
-allowed_outbound_hosts = ["*://db.example.com:DB", "*://cache.example.com:CACHE", "WAIT"]
+allowed_outbound_hosts = ["*://db.example.com:5432", "*://cache.example.com:6379"]
 [component.mailer]
 source = "GUESTS/http-script-guest.wasm"
-allowed_outbound_hosts = ["*://smtp.example.com:SMTP"]
+allowed_outbound_hosts = ["*://smtp.example.com:2525"]
 "#;
 
+/// Makes them anew. The ports are those that such servers have, at addresses of this machine that nobody uses.
 fn take_pictures() {
-    use outport_e2e::dns::{DnsServer, Reply};
-    use outport_e2e::http;
-
     let mut browser = Browser::start().expect("chromium, to take pictures with");
-    let (db, cache, at) = (TcpPeer::echo(), TcpPeer::echo(), Turnstile::closed());
-    let api = http::Origin::start("an answer");
-    let smtp = outport_e2e::tcp::ClosedPort::take();
+    let at = |last: u8| Ipv4Addr::new(127, 0, 20, last);
+    let _db = TcpPeer::start_on((at(9), 5432), Manner::Echo);
+    let _cache = TcpPeer::start_on((at(12), 6379), Manner::Echo);
+    let _api = Origin::start_on((at(7), 8080), &"an answer ".repeat(900), Closing::Always);
     let dns = DnsServer::start();
-    for name in ["db", "api", "cache", "smtp"] {
-        dns.answers(&format!("{name}.example.com"), [Reply::addresses(["127.0.0.1"])]);
+    for (name, last) in [("db", 9), ("api", 7), ("cache", 12), ("smtp", 25)] {
+        let address = at(last).to_string();
+        dns.answers(
+            &format!("{name}.example.com"),
+            [Reply::addresses([address.as_str()])],
+        );
     }
-    let manifest = SHOP
-        .replace("DB", &db.port().to_string())
-        .replace("API", &api.address().port().to_string())
-        .replace("CACHE", &cache.port().to_string())
-        .replace("SMTP", &smtp.number().to_string())
-        .replace("WAIT", &at.entry());
-    let run = Outport::up(&manifest)
+    let run = Outport::up(SHOP)
         .options(["--dashboard", "--allow-loopback-answers"])
         .deny("*://tracker.example.com:*")
         .dns(&dns)
         .start();
-    let address = run.address();
-    let (page, path) = dashboard(&run);
-    let post = |path: &str, script: &str| http::post(address, path, script).unwrap();
-    let talk = |name: &str, port: u16| {
+    let post = |path: &str, script: &str| http::post(run.address(), path, script).unwrap();
+    let talk = |name: &str, last: u8, port: u16| {
+        let text = "x".repeat(700);
         format!(
-            "dns.lookup {name}.example.com; tcp.connect 127.0.0.1:{port} as a; tcp.send a hello; tcp.recv a;"
+            "dns.lookup {name}.example.com; tcp.connect {}:{port} as {name}; tcp.send {name} {text}; tcp.recv {name}; ",
+            at(last)
         )
     };
     for _ in 0..14 {
-        post(
-            "/",
-            &format!(
-                "{} http.text GET http://api.example.com:{}/",
-                talk("db", db.port()),
-                api.address().port()
-            ),
-        );
-        post("/work/", &talk("cache", cache.port()).repeat(4));
+        let request = "http.text GET http://api.example.com:8080/";
+        post("/", &format!("{}{request}", talk("db", 9, 5432)));
+        post("/work/", &talk("cache", 12, 6379).repeat(4));
     }
     post(
         "/mail/",
-        &format!(
-            "dns.lookup smtp.example.com; tcp.connect 127.0.0.1:{}",
-            smtp.number()
-        ),
+        &format!("dns.lookup smtp.example.com; tcp.connect {}:2525", at(25)),
     );
     post(
         "/",
         "http GET https://tracker.example.com/; tcp.connect 127.0.0.1:22; http GET https://fonts.example.net/",
     );
     let waiting = format!(
-        "{} {} {}",
-        talk("db", db.port()),
-        talk("cache", cache.port()).replace(" a", " b"),
-        at.wait()
+        "{}{}tcp.recv db 20000",
+        talk("db", 9, 5432),
+        talk("cache", 12, 6379)
     );
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         scope.spawn(|| post("/work/", &waiting));
-        at.has(1);
+        let (page, path) = dashboard(&run);
         for (name, size, colours, height) in [
-            ("light.png", (1280, 900), "light", 1500),
-            ("dark.png", (1280, 900), "dark", 1500),
+            ("light.png", (1080, 900), "light", 1020),
+            ("dark.png", (1080, 900), "dark", 1020),
             ("narrow.png", (360, 800), "light", 1500),
         ] {
             browser.look(size, colours);
             browser.open(&format!("http://{page}{path}"));
             browser.until("document.querySelectorAll('#grants tbody tr').length >= 2");
             browser.until("document.querySelectorAll('#refusals-list li').length >= 3");
-            browser.until("document.querySelectorAll('.curve').length >= 8");
+            browser.until("document.querySelectorAll('.curve').length >= 7");
             browser.screenshot(&pictures().join(name), (size.0, height));
         }
-        at.open();
     });
 }

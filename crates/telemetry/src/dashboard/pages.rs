@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `/SECRET/` | the page, in HTML |
 //! | `/SECRET/page.css`, `….js`, `icon.svg` | what it is made of |
-//! | `/SECRET/events` | the [stream](super::stream) |
+//! | `/SECRET/events`, `events?since=ID` | the [stream](super::stream), from its beginning or behind the message with that id |
 //!
 //! All of it is in the program; the page loads nothing from elsewhere, and its policy would not let it.
 //!
@@ -146,7 +146,7 @@ impl Pages {
         from_a_site || headers.contains_key(ORIGIN) && !only(headers, &ORIGIN).is_some_and(is_own)
     }
 
-    fn page(&self, asked: &str, headers: &HeaderMap, connection: &Progress) -> Response<Answer> {
+    fn page<B>(&self, asked: &str, request: &Request<B>, connection: &Progress) -> Response<Answer> {
         if asked == BESIDE {
             let mut response = text(StatusCode::PERMANENT_REDIRECT, "");
             let location = format!("/{}/", self.0.secret.as_str());
@@ -156,7 +156,7 @@ impl Pages {
             return response;
         }
         if asked == "events" {
-            return self.events(headers, connection);
+            return self.events(request, connection);
         }
         match ASSETS.iter().find(|asset| asset.name == asked) {
             Some(asset) => {
@@ -169,9 +169,14 @@ impl Pages {
         }
     }
 
-    fn events(&self, headers: &HeaderMap, connection: &Progress) -> Response<Answer> {
-        let id = only(headers, &HeaderName::from_static("last-event-id"));
-        let seen = id.and_then(|id| id.parse().ok());
+    fn events<B>(&self, request: &Request<B>, connection: &Progress) -> Response<Answer> {
+        // What a browser says by itself when it connects again is newer than what the page said first.
+        let by_browser = only(request.headers(), &HeaderName::from_static("last-event-id"));
+        let by_page = request
+            .uri()
+            .query()
+            .and_then(|query| query.strip_prefix("since="));
+        let seen = by_browser.or(by_page).and_then(|id| id.parse().ok());
         let Some(stream) = Stream::open(&self.0.dashboard, seen, &self.0.streams) else {
             let mut response = text(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -214,7 +219,7 @@ impl Answers for Pages {
             }
             // What a stream would send is not known, and it needs no place for that.
             Some("events") if *request.method() == Method::HEAD => text(StatusCode::OK, ""),
-            Some(asked) => self.page(asked, request.headers(), connection),
+            Some(asked) => self.page(asked, request, connection),
         };
         for (name, value) in HEADERS {
             let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));

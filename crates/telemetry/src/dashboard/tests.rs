@@ -1,12 +1,18 @@
 //! The listener over a socket of its own: whom it answers, and what it takes from others.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use outport_egress::{Destination, Egress};
+use outport_policy::Scheme;
+use serde_json::Value;
+
 use super::*;
 
 struct Running {
+    dashboard: Dashboard,
     server: DashboardServer,
     address: SocketAddr,
     secret: String,
@@ -18,6 +24,7 @@ fn running() -> Running {
     let dashboard = Dashboard::new(Registry::new(crate::METRICS), Some("shop"), Bounds::default());
     let server = listener.start(&dashboard).unwrap();
     Running {
+        dashboard,
         server,
         address,
         secret,
@@ -281,13 +288,75 @@ fn a_stream_begins_with_all_there_is_and_goes_on_where_it_was() {
         "{sent}"
     );
     let (address, secret) = (running.address, &running.secret);
-    let mut again = running.connect();
-    let request = format!("GET /{secret}/events HTTP/1.1\r\nHost: {address}\r\nLast-Event-ID: 0\r\n\r\n");
-    again.write_all(request.as_bytes()).unwrap();
-    let mut sent = String::new();
-    while !sent.contains("event: overview") {
-        let read = again.read(&mut piece).unwrap();
-        sent.push_str(&String::from_utf8_lossy(&piece[..read]));
+    for (query, header) in [("", "\r\nLast-Event-ID: 0"), ("?since=0", "")] {
+        let mut again = running.connect();
+        let request = format!("GET /{secret}/events{query} HTTP/1.1\r\nHost: {address}{header}\r\n\r\n");
+        again.write_all(request.as_bytes()).unwrap();
+        let mut sent = String::new();
+        while !sent.contains("event: overview") {
+            let read = again.read(&mut piece).unwrap();
+            sent.push_str(&String::from_utf8_lossy(&piece[..read]));
+        }
+        assert!(!sent.contains("event: activity"), "nothing has changed: {sent}");
     }
-    assert!(!sent.contains("event: activity"), "nothing has changed: {sent}");
+}
+
+// proves: ISO-5
+#[test]
+fn ten_thousand_events_a_second_make_a_few_messages_of_a_bounded_size() {
+    let running = running();
+    let egress = Egress::builder().sink(running.dashboard.sink()).build().unwrap();
+    let gate = egress.gate("shop", Arc::default());
+    let (mut client, mut sent) = running.stream();
+    let began = Instant::now();
+    let guests = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let (instance, scheme) = (gate.open(), Scheme::parse("redis").unwrap());
+        for number in 0..EVENTS {
+            // More destinations than there are edges and refusals.
+            let host = format!("host-{}.example.com", number % 5_000);
+            let destination = Destination::new(scheme.clone(), &host, 6379).unwrap();
+            let refused = runtime.block_on(instance.dialer().connect(&destination));
+            assert!(refused.is_err());
+        }
+        began.elapsed()
+    });
+    let mut piece = vec![0; 64 * 1024];
+    let mut looked = Instant::now();
+    while looked.elapsed() < Duration::from_millis(500) || refused_in(&sent) < EVENTS {
+        if looked.elapsed() >= Duration::from_millis(500) {
+            looked = Instant::now();
+        }
+        let read = client.read(&mut piece).unwrap();
+        assert!(read > 0, "the stream goes on");
+        sent.push_str(&String::from_utf8_lossy(&piece[..read]));
+        let told = began.elapsed() < Duration::from_secs(120);
+        assert!(told, "{} events are told", refused_in(&sent));
+    }
+    eprintln!("{EVENTS} events in {:?}", guests.join().unwrap());
+    let messages: Vec<_> = sent.split("\n\n").collect();
+    // Four a second, and one with what there is.
+    let most = 5 * (began.elapsed().as_secs() + 2);
+    assert!(messages.len() as u64 <= most, "{} messages", messages.len());
+    let largest = messages.iter().map(|message| message.len()).max();
+    assert!(largest < Some(512 * 1024), "{largest:?} bytes");
+}
+
+/// More than the work of a second.
+const EVENTS: u64 = 20_000;
+
+/// The refusals that a page counts that was sent this.
+fn refused_in(sent: &str) -> u64 {
+    let mut edges = BTreeMap::new();
+    for data in sent.lines().filter_map(|line| line.strip_prefix("data: ")) {
+        // The last line may not have come to its end.
+        let data: Value = serde_json::from_str(data).unwrap_or_default();
+        for edge in data["edges"].as_array().into_iter().flatten() {
+            edges.insert(edge["id"].as_u64(), edge["refused"].as_u64().unwrap_or(0));
+        }
+    }
+    edges.values().sum()
 }

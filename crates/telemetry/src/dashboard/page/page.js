@@ -2,8 +2,9 @@
 //
 //   /events ── activity, overview ──▶ known ── a frame of the browser at most 4 times a second ──▶ picture, tables
 //
-// Nothing is drawn while the page is paused or not looked at; what comes meanwhile is kept, of which there is a bound: the
-// process sends so many edges, and of refusals the newest are kept, by the same rule as there.
+// Nothing is drawn while the page is not looked at; what comes meanwhile is kept, of which there is a bound: the process sends
+// so many edges, and of refusals the newest are kept, by the same rule as there. While it is paused nothing comes: the stream is
+// closed, and the next one goes on behind the last message of it.
 
 import { drawPicture } from "./picture.js";
 import { drawComponents, drawEdges, drawGrants, drawLimits, drawRefusals } from "./tables.js";
@@ -18,15 +19,22 @@ let paused = false;
 let due = false;
 let drawn = 0;
 
+let stream = null;
+let seen = "";
 function follow() {
-  const stream = new EventSource("events");
+  stream?.close();
+  // A stream that breaks off is begun again by the browser, which says itself what it has seen.
+  stream = new EventSource(seen ? `events?since=${seen}` : "events");
   stream.addEventListener("open", () => tell("live"));
   stream.addEventListener("error", () => {
     tell("lost");
     // A browser gives up where it was refused rather than cut off: by a server that has too many pages open.
-    if (stream.readyState === EventSource.CLOSED) setTimeout(follow, 5000);
+    if (stream.readyState === EventSource.CLOSED) setTimeout(() => paused || follow(), 5000);
   });
-  stream.addEventListener("activity", (event) => take(JSON.parse(event.data)));
+  stream.addEventListener("activity", (event) => {
+    seen = event.lastEventId;
+    take(JSON.parse(event.data));
+  });
   stream.addEventListener("overview", (event) => {
     known.overview = JSON.parse(event.data);
     setClock(known.overview.now);
@@ -72,13 +80,13 @@ let connection = "waiting";
 function tell(state) {
   if (connection !== state && (state === "lost" || connection === "lost")) say(byId("announcements"), STATES[state]);
   connection = state;
-  const shown = paused && state === "live" ? "paused" : state;
+  const shown = paused ? "paused" : state;
   byId("state").dataset.state = shown;
   say(byId("state-words"), STATES[shown]);
 }
 
 function draw() {
-  if (due || paused || document.hidden) return;
+  if (due || document.hidden) return;
   due = true;
   setTimeout(() => requestAnimationFrame(drawNow), Math.max(0, drawn + PERIOD - performance.now()));
 }
@@ -149,8 +157,9 @@ byId("pause").addEventListener("click", () => {
   paused = !paused;
   byId("pause").setAttribute("aria-pressed", String(paused));
   say(byId("pause"), paused ? "Resume" : "Pause");
+  if (paused) stream.close();
+  else follow();
   tell(connection);
-  draw();
 });
 byId("filter").addEventListener("input", draw);
 document.addEventListener("visibilitychange", draw);

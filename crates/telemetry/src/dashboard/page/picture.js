@@ -22,10 +22,18 @@ function shape(name, attributes, ...children) {
   return made;
 }
 
+// True of a look-up for what is talked to all the same: it is in the table, and would be a second row for one thing here.
+function isOnTheWay(edge, talked) {
+  return edge.kind === "dns" && !edge.refused && !edge.failed && talked.has(JSON.stringify([edge.component, edge.to]));
+}
+
 // The pairs of a component and a destination, each with all ways of talking.
 function pairsOf(edges) {
   const pairs = new Map();
+  const host = (edge) => JSON.stringify([edge.component, edge.to.replace(/:\d+$/, "")]);
+  const talked = new Set(edges.filter((edge) => edge.kind !== "dns").map(host));
   for (const edge of edges) {
+    if (isOnTheWay(edge, talked)) continue;
     const key = JSON.stringify([edge.component, edge.to]);
     const pair = pairs.get(key) ?? { from: edge.component, to: edge.to, edges: [], allowed: 0, refused: 0, failed: 0, open: 0, sent: 0, received: 0, last: 0 };
     pair.edges.push(edge);

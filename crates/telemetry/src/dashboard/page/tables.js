@@ -112,10 +112,10 @@ export function drawEdges(edges, inAll, folded) {
 // What is to be written down, of a sentence that says where: an entry, or an option.
 function toCopy(remedy) {
   const entry = remedy.match(/"[^"]+"/g);
-  const option = remedy.match(/`[^`]+`/g);
+  const option = remedy.match(/`--[^`]+`/g);
   if (entry?.length === 1) return { what: "entry", text: entry[0] };
   if (!entry && option?.length === 1) return { what: "option", text: option[0].slice(1, -1) };
-  return { what: "remedy", text: remedy };
+  return { what: "sentence", text: remedy };
 }
 
 async function copy(button, text) {
