@@ -8,6 +8,7 @@ mod access_log;
 mod admin_listener;
 mod allow_list;
 mod ask;
+mod audit;
 mod authority;
 mod bad_input;
 mod being_started;

@@ -49,10 +49,10 @@ impl Keys {
     pub(crate) fn of(program: &clap::Command) -> Self {
         let mut keys = Self(Vec::new());
         let everywhere: Vec<&Arg> = options_of(program).collect();
-        // That which shows them has them from all others, what is hidden is for making packages, and what makes apps asks
-        // anew each time.
+        // That which shows them has them from all others, what is hidden is for making packages, and what makes apps or reads
+        // logs is asked anew each time.
         let own = program.get_subcommands().filter(|command| {
-            !["config", "init", "new"].contains(&command.get_name()) && !command.is_hide_set()
+            !["audit", "config", "init", "new"].contains(&command.get_name()) && !command.is_hide_set()
         });
         own.for_each(|command| keys.add_those_of(command, String::new(), &everywhere));
         keys

@@ -167,7 +167,7 @@ pub(super) fn of(why: Why) -> Answer {
             last: names.last,
         })
         .collect();
-    subjects.sort_by(|one, other| rank(other).cmp(&rank(one)));
+    subjects.sort_by_key(|subject| std::cmp::Reverse(rank(subject)));
     if has_forgotten {
         unknown.push(Unknown::Forgotten);
     }
