@@ -247,6 +247,10 @@ fn what_is_missing_is_written_and_everything_else_stays() {
         "{finished}"
     );
     assert!(
+        finished.stderr.contains("any host, while it is learnt"),
+        "{finished}"
+    );
+    assert!(
         finished.stdout.contains("Never used: https://never.example.com"),
         "{finished}"
     );
@@ -458,6 +462,20 @@ fn logs_are_read_as_one_whether_compressed_or_rotated() {
     let learnt = learning.finish().expect_code(0);
     let told = schema::valid("docs/schema/learn.json", &learnt.stdout);
     assert_eq!(entries(&told, "web"), wanted, "{learnt}");
+    // A file that is no log says nothing of what is never used.
+    for text in ["", "no log\n"] {
+        let other = Outport::command("learn")
+            .options(["--from=other", "--diff", "--prune"])
+            .file("other", text)
+            .manifest(&stores::app(&[(
+                "web",
+                "allowed_outbound_hosts = [\"http://a.test\"]",
+            )]))
+            .finish()
+            .expect_code(0);
+        assert_eq!(other.stdout, "", "{other}");
+        assert!(other.stderr.contains("nothing is taken out"), "{other}");
+    }
     let missing = Outport::command("learn")
         .option("--from=none")
         .finish()

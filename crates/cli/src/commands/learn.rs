@@ -168,12 +168,18 @@ pub(super) fn learn(options: Options, terminal: Terminal) -> Result<i32, Failure
     options.refuse_to_run()?;
     match options.program.split_first() {
         Some((path, _)) if is_webassembly(Path::new(path)) => options.component(wanted, terminal),
-        Some((_, [argument, ..])) => Err(Failure::unusable(
-            Diagnostic::error(format!("unexpected argument `{}`", text::quote(argument)))
-                .helped_by("only a component, a file of WebAssembly, has arguments"),
-        )),
+        Some((app, [argument, ..])) => Err(unexpected(app, argument)),
         _ => options.app(wanted, terminal),
     }
+}
+
+fn unexpected(app: &str, argument: &str) -> Failure {
+    let error = Diagnostic::error(format!("unexpected argument `{}`", text::quote(argument)));
+    Failure::unusable(if argument.starts_with('-') {
+        error.helped_by(format!("write options before `{}`", text::quote(app)))
+    } else {
+        error.helped_by("only a component, a file of WebAssembly, has arguments")
+    })
 }
 
 impl Options {
@@ -214,8 +220,13 @@ impl Options {
     }
 
     /// Learns from logs.
-    fn of_logs(self, wanted: Wanted, terminal: Terminal) -> Result<i32, Failure> {
+    fn of_logs(self, mut wanted: Wanted, terminal: Terminal) -> Result<i32, Failure> {
         let seen = logs::read(&self.logs, terminal)?;
+        // It may be another file than the one that was meant.
+        if wanted.prune && seen.lists().next().is_none() {
+            say_that_nothing_is_pruned("no log says that anything was used", terminal);
+            wanted.prune = false;
+        }
         let app = self.app.pulled(&self.operator.loading, terminal)?;
         let lists = if app.manifest_file().exists() || wanted.then != Then::Show {
             Lists::of_app(&app, &self.component, wanted.then)?

@@ -161,7 +161,10 @@ impl Report<'_> {
 pub(super) fn warn_of_gaps(seen: &Seen, terminal: Terminal) {
     let gaps = [
         (seen.left_out(), "uses were too many to keep"),
-        (seen.lost(), "lines of the audit log were lost"),
+        (
+            seen.lost(),
+            "lines of the audit log are missing or cannot be read",
+        ),
         (
             seen.forgotten(),
             "instances looked up too much to remember: what they reached afterwards is listed by address",

@@ -27,6 +27,7 @@ pub(super) fn read(logs: &[PathBuf], terminal: Terminal) -> Result<Seen, Failure
     });
     refuse_what_is_unreadable(&tally)?;
     if tally.damaged > 0 {
+        collector.lost(tally.damaged);
         let first = tally.first_damaged.first();
         let place = first.map_or_else(String::new, |damaged| {
             format!(", the first at {}:{}", text::path(&damaged.path), damaged.line)
