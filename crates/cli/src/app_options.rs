@@ -256,6 +256,11 @@ impl AppOptions {
         manifest_file(&self.from)
     }
 
+    /// The same, if it is the author's to write to: one from a registry is nobody's.
+    pub(crate) fn own_manifest(&self) -> Option<PathBuf> {
+        self.artifact().is_none().then(|| self.manifest_file())
+    }
+
     fn given_variables(&self, wrong: &mut Vec<Diagnostic>) -> GivenVariables {
         let mut given = GivenVariables::default();
         given.environment(std::env::vars_os());

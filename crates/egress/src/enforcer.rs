@@ -9,6 +9,7 @@
 //! instance is made anew when the operator's has been replaced, which the next decision notices. Sinks and other code of
 //! the host's are called under it too, and cannot make a decision wait for itself (`process/decision_scope.rs`).
 
+mod asked;
 mod permit;
 mod proxied;
 mod recording;
@@ -21,15 +22,14 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use outport_policy::{
-    Attempt, Decision, Endpoint, Layer, Location, LookupOutcome, Name, Operator, Permit, Quotas, Reason,
-    Situation, Ticket, Transport, Usage, Wanted,
+    Attempt, Decision, Endpoint, Layer, LookupOutcome, Name, Operator, Permit, Quotas, Reason, Situation,
+    Ticket, Transport, Usage,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) use self::permit::{ConnectPermit, Step};
 use self::recording::{Recording, shown};
 use self::state::{State, StateCell, StateGuard};
-use crate::asking;
 use crate::audit::{AuditEvent, Verdict, destination, escape};
 use crate::denied::Denied;
 use crate::dns::Resolve;
@@ -501,37 +501,6 @@ impl Enforcer {
         // knows, so that no other can come to lie at its address.
         if !std::ptr::eq::<Operator>(state.policy.operator(), &**operator) {
             state.policy = self.component.policy(Arc::clone(&operator));
-        }
-    }
-}
-
-/// The parts of [asking](crate::asking) that look at the state.
-impl Enforcer {
-    /// What an attempt lacks on a list, where nothing but the lists of authors refuses it.
-    pub(crate) fn wanted(&self, attempt: &Attempt<'_>, location: &Location) -> Option<Wanted> {
-        let mut state = self.state().ok()?;
-        self.follow_operator(&mut state);
-        self.follow_pass(&mut state);
-        let situation = Situation {
-            grants: &state.grants,
-            peers: &state.peers,
-            usage: Usage {
-                lookups_of_instance: self.instance.lookups.load(Ordering::Acquire),
-                ..self.usage()
-            },
-            now: now(),
-        };
-        let policy = state.in_force();
-        match policy.decide(attempt, &situation) {
-            Decision::Allow(_) => None,
-            Decision::Deny(_) => policy.wanted(attempt, &situation, location).into_iter().next(),
-        }
-    }
-
-    /// Has what is done right now judged with what somebody permitted for it alone.
-    fn follow_pass(&self, state: &mut State) {
-        if self.process().questioner.is_some() {
-            state.once = asking::in_force(&self.component, &state.policy);
         }
     }
 }

@@ -97,12 +97,7 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     let mut startup = Startup::begin(&options.operator, terminal)?;
     let mut remarks = startup.settings.remarks.clone();
     let app_options = options.app_at().pulled(&options.operator.loading, terminal)?;
-    // One from a registry is nobody's to write to.
-    let manifest = app_options
-        .artifact()
-        .is_none()
-        .then(|| app_options.manifest_file());
-    startup.ask(&options.ask, manifest.as_deref())?;
+    startup.ask(&options.ask, app_options.own_manifest().as_deref())?;
     let written = app_options.read(&mut startup.files, &mut remarks)?;
     let components = &written.manifest.components;
     remarks.extend(startup.settings.client_tls.unknown_components(components));

@@ -100,9 +100,10 @@ impl Dialer {
         destination: &'a Destination,
     ) -> Result<AuthorizedDestination<'a>, DialError> {
         let attempt = destination.attempt_by(RequestMethod::Other);
-        let pass = match is_inside(destination) {
-            true => Pass::default(),
-            false => self.enforcer.ask_first(&attempt).await,
+        let pass = if is_inside(destination) {
+            Pass::default()
+        } else {
+            self.enforcer.ask_first(&attempt).await
         };
         self.authorized(destination, pass)
     }

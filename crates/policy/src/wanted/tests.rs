@@ -84,6 +84,9 @@ fn shown(wanted: &[Wanted]) -> Vec<String> {
     wanted.iter().map(show).collect()
 }
 
+/// The author's list, the operator's, an attempt, and what it wants.
+type Row<'a> = (&'a [&'a str], &'a [&'a str], Attempt<'a>, &'a [&'a str]);
+
 // proves: RSN-5
 #[test]
 fn what_the_list_alone_refuses_wants_the_narrowest_addition_and_all_else_nothing() {
@@ -102,7 +105,7 @@ fn what_the_list_alone_refuses_wants_the_narrowest_addition_and_all_else_nothing
     let udp = Attempt::Send {
         remote: Endpoint::new(std::net::Ipv4Addr::new(10, 0, 0, 1), 53),
     };
-    let rows: [(&[&str], &[&str], Attempt<'_>, &[&str]); 13] = [
+    let rows: [Row<'_>; 13] = [
         (
             &[],
             &[],

@@ -231,7 +231,7 @@ impl OutputQueue {
     }
 
     /// Has what is queued from now on wait until it is [released](Self::release), and waits for what is being written, no
-    /// longer than `limit`. Answers whether a guest is in the middle of a line; nothing if it took too long, and then
+    /// longer than `limit`. Answers whether a guest may be in the middle of a line; nothing if it took too long, and then
     /// nothing is held.
     pub(super) fn hold(&self, limit: Duration) -> Option<bool> {
         let mut state = self.shared.lock();
@@ -247,7 +247,8 @@ impl OutputQueue {
             state.held = false;
             return None;
         }
-        Some(state.guest_in_a_line && state.pending.is_empty())
+        // Of what waits by now it is not known where what was written ended.
+        Some(state.guest_in_a_line || !state.pending.is_empty())
     }
 
     /// Lets what was held be written.

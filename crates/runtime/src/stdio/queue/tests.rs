@@ -250,3 +250,50 @@ fn whoever_writes_in_turn_gets_to_know_whether_it_is_written() {
     assert_eq!(state.dropped, 0, "whoever wrote it knows");
     assert!(state.waited_for.is_empty());
 }
+
+// proves: ISO-6
+#[test]
+fn what_is_held_waits_within_its_bound_and_comes_when_it_is_released() {
+    let (queue, mut reader) = queue(true);
+    queue.offer(b"begun");
+    assert_eq!(read_exactly(&mut reader, 5), b"begun");
+    assert_eq!(queue.hold(Duration::from_secs(60)), Some(true));
+    let mut guest = GuestStream::of(queue, WhenFull::Drop);
+    for number in 0..2 * CAPACITY / 16 {
+        guest.write(Bytes::from(line(number))).unwrap();
+    }
+    let dropped = {
+        let state = queue.shared.lock();
+        assert!(state.queued() <= CAPACITY && state.in_hand == 0);
+        state.dropped as usize
+    };
+    assert!(dropped >= CAPACITY, "{dropped}");
+    queue.release();
+    let read = String::from_utf8(read_exactly(&mut reader, 2 * CAPACITY - dropped)).unwrap();
+    for (number, got) in read.split_inclusive('\n').enumerate() {
+        assert_eq!(got, line(number));
+    }
+}
+
+#[test]
+fn a_file_that_stands_still_is_not_held_and_an_end_holds_nothing() {
+    let (queue, mut reader) = queue(true);
+    queue.offer(&[b'x'; CAPACITY]);
+    until_stuck(queue);
+    assert_eq!(queue.hold(Duration::from_millis(10)), None);
+    assert!(!queue.shared.lock().held);
+    read_exactly(&mut reader, CAPACITY);
+    assert_eq!(queue.hold(Duration::from_secs(60)), Some(true));
+    queue.offer(b"last words\n");
+    queue.finish(Duration::from_secs(60));
+    assert_eq!(read_exactly(&mut reader, 11), b"last words\n");
+}
+
+/// Waits until the thread has something in hand: the file takes no more than a part of it.
+fn until_stuck(queue: &OutputQueue) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while queue.shared.lock().in_hand == 0 {
+        assert!(Instant::now() < deadline, "nothing is written");
+        thread::yield_now();
+    }
+}
