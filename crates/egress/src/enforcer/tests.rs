@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicU32;
 
 use futures::FutureExt;

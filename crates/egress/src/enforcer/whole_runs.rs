@@ -21,6 +21,7 @@ mod step;
 mod written;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
