@@ -18,7 +18,7 @@ mod state;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use outport_policy::{
@@ -389,7 +389,7 @@ impl Enforcer {
         let state = &mut *state;
         state.grants.settle(ticket, outcome, now());
         state.granted.are(state.grants.names());
-        self.list_grants(state);
+        state.list_grants(&self.state, &self.component, self.number);
         state.grants.evicted().cloned()
     }
 
@@ -397,17 +397,6 @@ impl Enforcer {
     pub(crate) fn abandon_lookup(&self, ticket: Ticket) {
         drop(ticket);
         self.end_lookup();
-    }
-
-    /// Puts it on the list of those who have grants, if there is one and it is not on it yet.
-    fn list_grants(&self, state: &mut State) {
-        if let Some(holders) = &self.process().grants
-            && state.listed.is_none()
-        {
-            // The concrete one first: it is told to the list as one of many kinds.
-            let own: Weak<StateCell> = Arc::downgrade(&self.state);
-            state.listed = Some(holders.list(self.component.name().clone(), self.number, own));
-        }
     }
 
     fn end_lookup(&self) {

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Instant;
 
 use ::metrics::Gauge;
@@ -132,6 +132,17 @@ impl State {
     /// The policy by which is decided right now.
     pub(super) fn in_force(&self) -> &Policy {
         self.once.as_ref().unwrap_or(&self.policy)
+    }
+
+    /// Puts what `cell` has on the list of those who have grants, if there is one and it is not on it yet.
+    pub(super) fn list_grants(&mut self, cell: &Arc<StateCell>, component: &Component, instance: u64) {
+        if let Some(holders) = &component.process().grants
+            && self.listed.is_none()
+        {
+            // The concrete one first: it is told to the list as one of many kinds.
+            let cell: Weak<StateCell> = Arc::downgrade(cell);
+            self.listed = Some(holders.list(component.name().clone(), instance, cell));
+        }
     }
 
     /// That of an instance that begins. Its tables keep the bounds of now, whatever list is loaded later.

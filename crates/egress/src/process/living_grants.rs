@@ -122,3 +122,78 @@ impl Drop for Listed {
         self.holders.lock().alive.remove(&self.number);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use outport_policy::LookupOutcome;
+
+    use crate::ctx::GateCtx;
+    use crate::egress::Egress;
+    use crate::testing::{addresses, allow, name};
+
+    fn egress() -> Egress {
+        Egress::builder().list_grants().build().unwrap()
+    }
+
+    fn open(egress: &Egress) -> GateCtx {
+        egress.gate("web", allow(&["*://*:*"])).open()
+    }
+
+    fn lookup(instance: &GateCtx, host: &str, answer: &[&str]) {
+        let (ticket, _) = instance.enforcer.begin_lookup(&name(host)).unwrap();
+        let outcome = LookupOutcome::Answered {
+            chain: vec![name("real.example")],
+            addresses: addresses(answer),
+        };
+        instance.enforcer.settle_lookup(ticket, outcome);
+    }
+
+    fn told(egress: &Egress) -> Vec<(u64, String, usize)> {
+        let alive = egress.living_grants(100).grants.into_iter();
+        alive
+            .map(|grant| (grant.instance, grant.name, grant.addresses.len()))
+            .collect()
+    }
+
+    // proves: DNS-4, DNS-7
+    #[test]
+    fn a_grant_is_listed_from_its_look_up_until_it_is_replaced_or_its_instance_ends() {
+        let egress = egress();
+        let (one, other) = (open(&egress), open(&egress));
+        assert!(told(&egress).is_empty());
+        lookup(&one, "b.example", &["192.0.2.1", "192.0.2.2"]);
+        lookup(&one, "a.example", &["192.0.2.3"]);
+        lookup(&other, "a.example", &["192.0.2.4"]);
+        let (first, second) = (one.instance(), other.instance());
+        let all = [
+            (first, "a.example".to_owned(), 1),
+            (first, "b.example".to_owned(), 2),
+            (second, "a.example".to_owned(), 1),
+        ];
+        assert_eq!(told(&egress), all);
+        let alive = egress.living_grants(2);
+        assert_eq!((alive.grants.len(), alive.more), (2, 1));
+        assert_eq!(alive.grants[0].chain, ["real.example"]);
+        // Another answer in its place, and then none at all.
+        lookup(&one, "b.example", &["192.0.2.9"]);
+        assert_eq!(told(&egress)[1].2, 1);
+        lookup(&one, "b.example", &[]);
+        assert_eq!(told(&egress).len(), 2);
+        // What outlives an instance keeps no grant of it.
+        let kept = one.enforcer.clone();
+        kept.end();
+        assert_eq!(told(&egress), all[2..]);
+        drop((one, kept, other));
+        assert!(told(&egress).is_empty());
+        let holders = egress.process().grants.as_ref().unwrap();
+        assert!(holders.lock().alive.is_empty(), "nobody is listed who is gone");
+    }
+
+    #[test]
+    fn nobody_is_listed_where_nobody_asked_for_it() {
+        let egress = Egress::builder().build().unwrap();
+        let instance = open(&egress);
+        lookup(&instance, "a.example", &["192.0.2.1"]);
+        assert_eq!(egress.living_grants(100), super::LivingGrants::default());
+    }
+}

@@ -256,10 +256,13 @@ fn grants(alive: LivingGrants) -> Vec<Grant> {
     shown.collect()
 }
 
+/// The member that a metric is shown in.
+type Member = fn(&mut Component) -> &mut f64;
+
 /// What each component holds.
 fn components(counts: &Snapshot) -> Vec<Component> {
     let mut components: BTreeMap<&str, Component> = BTreeMap::new();
-    let kept: [(&str, fn(&mut Component) -> &mut f64); 4] = [
+    let kept: [(&str, Member); 4] = [
         ("outport_instances", |of| &mut of.instances),
         ("outport_guest_memory_bytes", |of| &mut of.memory),
         ("outport_http_requests_active", |of| &mut of.requests),
