@@ -149,7 +149,7 @@ fn a_variable_of_spins_counts_behind_outports_and_before_the_file() {
 fn sample(name: &str, property: &Value) -> Value {
     match name {
         "admin-host" | "insecure-registry" => json!(["a.test"]),
-        "admin-listen" | "listen" => json!("127.0.0.1:0"),
+        "admin-listen" | "dashboard" | "listen" => json!("127.0.0.1:0"),
         "key-value" => json!(["a=b"]),
         "max-compile-memory" | "max-memory-total" => json!("65M"),
         "disallowed-outbound-hosts" => json!(["*://a.test:*"]),

@@ -19,7 +19,7 @@ use self::old_list::move_list;
 use crate::diagnostic::{Diagnostic, Fix};
 
 /// The reason why nothing was changed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FixError {
     /// The file cannot be read, so it cannot be changed either.

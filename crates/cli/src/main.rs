@@ -122,9 +122,6 @@ const AFTER_HELP: &str = "Every operator option may also be given in the file of
 
 fn main() {
     let words: Vec<_> = std::env::args_os().collect();
-    if let Some(status) = manifest_writer::serve_if_asked(&words) {
-        std::process::exit(status);
-    }
     // Until all is read that counts, and for what the parser says of it.
     appearance::choose(appearance::written(&words));
     let is_all_asked = built::is_all_asked(&words);

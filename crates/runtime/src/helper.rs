@@ -23,25 +23,28 @@ pub struct Helper {
     /// None once it is to end.
     to: Option<PipeWriter>,
     from: BufReader<PipeReader>,
+    longest: usize,
 }
 
 impl Helper {
-    /// Starts a process that answers each line by `work`.
+    /// Starts a process that answers each line by `work`. Lines and answers have fewer bytes than `longest`; what is left over
+    /// of an answer is cut off.
     ///
     /// # Errors
     ///
     /// When there is a second thread, or the system gives no process or no pipe.
-    pub fn start(work: impl FnMut(&str) -> String) -> io::Result<Self> {
+    pub fn start(longest: usize, work: impl FnMut(&str) -> String) -> io::Result<Self> {
         let (theirs, to) = io::pipe()?;
         let (from, back) = io::pipe()?;
         let process = fork(|| {
             detach(&[theirs.as_fd(), back.as_fd()])?;
-            serve(&theirs, &back, work)
+            serve(&theirs, &back, longest, work)
         })?;
         Ok(Self {
             process,
             to: Some(to),
             from: BufReader::new(from),
+            longest,
         })
     }
 
@@ -51,12 +54,12 @@ impl Helper {
     ///
     /// The helper is gone, or the line is longer than it takes.
     pub fn ask(&mut self, line: &str) -> io::Result<String> {
-        if line.len() >= LONGEST || line.contains('\n') {
+        if line.len() >= self.longest || line.contains('\n') {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let to = self.to.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         to.write_all(format!("{line}\n").as_bytes())?;
-        read_line(&mut self.from)?.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+        read_line(&mut self.from, self.longest)?.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 }
 
@@ -74,20 +77,25 @@ impl fmt::Debug for Helper {
     }
 }
 
-fn serve(from: &PipeReader, mut to: &PipeWriter, mut work: impl FnMut(&str) -> String) -> io::Result<()> {
+fn serve(
+    from: &PipeReader,
+    mut to: &PipeWriter,
+    longest: usize,
+    mut work: impl FnMut(&str) -> String,
+) -> io::Result<()> {
     let mut from = BufReader::new(from);
-    while let Some(line) = read_line(&mut from)? {
+    while let Some(line) = read_line(&mut from, longest)? {
         let mut answer = work(&line).replace('\n', " ");
-        answer.truncate(answer.floor_char_boundary(LONGEST - 1));
+        answer.truncate(answer.floor_char_boundary(longest.saturating_sub(1)));
         to.write_all(format!("{answer}\n").as_bytes())?;
     }
     Ok(())
 }
 
 /// The next line without its end; none at the end.
-fn read_line(from: &mut impl BufRead) -> io::Result<Option<String>> {
+fn read_line(from: &mut impl BufRead, longest: usize) -> io::Result<Option<String>> {
     let mut line = String::new();
-    from.take(LONGEST as u64 + 1).read_line(&mut line)?;
+    from.take(longest as u64 + 1).read_line(&mut line)?;
     match line.strip_suffix('\n') {
         Some(whole) => Ok(Some(whole.to_owned())),
         None if line.is_empty() => Ok(None),
@@ -95,12 +103,11 @@ fn read_line(from: &mut impl BufRead) -> io::Result<Option<String>> {
     }
 }
 
-/// Bytes of a line at most.
-const LONGEST: usize = 16 * 1024;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LONGEST: usize = 16 * 1024;
 
     /// Both ends of a helper on a thread: a test has more than one, and cannot be copied.
     fn answers(lines: &[u8]) -> io::Result<Vec<u8>> {
@@ -108,7 +115,7 @@ mod tests {
         let (mut back, answers) = io::pipe().unwrap();
         to.write_all(lines).unwrap();
         drop(to);
-        let served = serve(&from, &answers, |line| {
+        let served = serve(&from, &answers, LONGEST, |line| {
             format!("<{line}>\n{}", "x".repeat(LONGEST * 2))
         });
         drop(answers);
@@ -139,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_process_of_several_threads_starts_none() {
-        let error = Helper::start(str::to_owned).unwrap_err();
+        let error = Helper::start(LONGEST, str::to_owned).unwrap_err();
         assert!(error.to_string().contains("threads"), "{error}");
     }
 }

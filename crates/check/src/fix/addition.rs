@@ -3,19 +3,20 @@
 //! It stands at the end of the list, laid out as the one before it; where there is no list yet, one is written at the end of
 //! the component's table. What is there already is not written again.
 
-use toml_edit::{Array, Document, DocumentMut, Item, Value};
+use toml_edit::{Document, Item};
 
-use super::layout::Comments;
-use super::old_list::{append, take_end};
-use super::{BYTE_ORDER_MARK, as_it_was_written};
+use super::{BYTE_ORDER_MARK, FixError, ListEdit, edit_lists};
 
 /// The reason why no entry was added.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddError {
     /// The file cannot be read.
     #[error("the file has mistakes to correct by hand first: {0}")]
     NotToml(#[from] toml_edit::TomlError),
+    /// It cannot be changed.
+    #[error(transparent)]
+    NotChanged(#[from] FixError),
     /// The component is not there.
     #[error("there is no component `{0}` any more")]
     NoComponent(String),
@@ -36,33 +37,27 @@ pub enum AddError {
 /// The text is not TOML, or has no such component, or a list that nothing can be added to.
 pub fn add_entry(text: &str, id: &str, entry: &str) -> Result<Option<String>, AddError> {
     let bare = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    let mut document: DocumentMut = Document::parse(bare.to_owned())?.into_mut();
-    let components = document.get_mut("component").and_then(Item::as_table_like_mut);
-    let table = components.and_then(|components| components.get_mut(id)?.as_table_like_mut());
-    let table = table.ok_or_else(|| AddError::NoComponent(id.to_owned()))?;
-    let has_an_old_list = table.contains_key(OLD_LIST);
-    match table.get_mut(LIST) {
-        Some(list) => {
-            let list = list
-                .as_array_mut()
-                .ok_or_else(|| AddError::NotAList(id.to_owned()))?;
-            if list.iter().any(|own| own.as_str() == Some(entry)) {
-                return Ok(None);
-            }
-            add(list, entry);
-        }
-        None if has_an_old_list => return Err(AddError::OldList(id.to_owned())),
-        None => drop(table.insert(LIST, Item::Value(Value::Array(Array::from_iter([entry]))))),
+    let document = Document::parse(bare.to_owned())?;
+    let component = document
+        .get("component")
+        .and_then(|components| components.get(id));
+    let component = component
+        .and_then(Item::as_table_like)
+        .ok_or_else(|| AddError::NoComponent(id.to_owned()))?;
+    match component.get(LIST).map(Item::as_array) {
+        Some(Some(list)) if list.iter().any(|own| own.as_str() == Some(entry)) => return Ok(None),
+        Some(Some(_)) => {}
+        Some(None) => return Err(AddError::NotAList(id.to_owned())),
+        None if component.contains_key(OLD_LIST) => return Err(AddError::OldList(id.to_owned())),
+        None => {}
     }
-    Ok(Some(as_it_was_written(&document.to_string(), text)))
-}
-
-fn add(list: &mut Array, entry: &str) {
-    let mut comments = Comments::default();
-    let end = take_end(list, &mut comments);
-    let item = Array::from_iter([entry]);
-    let indent = append(list, &mut comments, &item, &[vec![entry.to_owned()]]);
-    list.set_trailing(comments.before(&end, &indent));
+    let edit = ListEdit {
+        table: vec!["component".to_owned(), id.to_owned()],
+        key: LIST.to_owned(),
+        remove: Vec::new(),
+        add: vec![entry.to_owned()],
+    };
+    Ok(Some(edit_lists(text, &[edit])?))
 }
 
 const LIST: &str = "allowed_outbound_hosts";
@@ -138,7 +133,7 @@ mod tests {
     fn whatever_an_entry_says_it_is_a_string_and_nothing_else() {
         let entry = "\"]\n[x]\nb = [\"\u{1b}";
         let text = add_entry("[component.web]\n", "web", entry).unwrap().unwrap();
-        let read: DocumentMut = text.parse().unwrap();
+        let read: toml_edit::DocumentMut = text.parse().unwrap();
         assert_eq!(read["component"]["web"][LIST][0].as_str(), Some(entry));
         assert_eq!(read.len(), 1, "{text}");
     }

@@ -93,7 +93,7 @@ fn is_on_one_line(array: &Array) -> bool {
 }
 
 /// Takes out what stands between the last entry and the `]`: the comments, and how the end is laid out without them.
-pub(super) fn take_end(array: &mut Array, comments: &mut Comments) -> String {
+fn take_end(array: &mut Array, comments: &mut Comments) -> String {
     let last = array.len().checked_sub(1).and_then(|last| array.get_mut(last));
     let before_comma = last.map(|last| {
         let own = suffix(last);
@@ -117,12 +117,7 @@ pub(super) fn take_end(array: &mut Array, comments: &mut Comments) -> String {
 /// Appends what the items of the old list stand for, and leaves the comments that nothing follows. Entries that are
 /// there already are not written again, nor is a comment on the line of an item that leaves none. New entries are laid
 /// out as the last one is, or as they were; the answer is their indentation.
-pub(super) fn append(
-    array: &mut Array,
-    comments: &mut Comments,
-    old: &Array,
-    entries: &[Vec<String>],
-) -> String {
+fn append(array: &mut Array, comments: &mut Comments, old: &Array, entries: &[Vec<String>]) -> String {
     let template = array.iter().last().map(prefix);
     // An item that stands for nothing leaves its place to the next one.
     let first = template.clone().or_else(|| old.iter().next().map(prefix));

@@ -26,7 +26,7 @@ impl Writer {
     pub(super) fn start(manifest: &Path) -> io::Result<Self> {
         let path = manifest.canonicalize()?;
         Ok(Self {
-            helper: Helper::start(move |line| answer(add(&path, line)))?,
+            helper: Helper::start(LONGEST, move |line| answer(add(&path, line)))?,
             manifest: text::path(manifest).to_string(),
         })
     }
@@ -50,6 +50,9 @@ impl Writer {
         }
     }
 }
+
+/// Bytes of a component and an entry at most.
+const LONGEST: usize = 16 * 1024;
 
 /// Nothing, or what went wrong.
 fn answer(added: Result<(), String>) -> String {
