@@ -13,9 +13,7 @@
 
 use std::fmt;
 
-use crate::{
-    AllowList, Attempt, Denial, Entry, Host, Layer, Location, Name, Policy, Reason, Remedy, Situation,
-};
+use crate::{AllowList, Attempt, Denial, Entry, Layer, Location, Name, Policy, Reason, Remedy, Situation};
 
 /// A list that an attempt has to be on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,11 +87,14 @@ impl Wanted {
             remedy => (ListOf::Own, remedy),
         };
         let addition = match (remedy, attempt) {
-            (Remedy::AddEntry(text), _) => Addition::Entry(Entry::parse(&text, location.clone()).ok()?),
-            (Remedy::AddEntryWithPort(Host::Name(name)), Attempt::Lookup { .. }) => {
-                let location = location.clone();
-                Addition::Lookup(LookupAlone { name, location })
+            // Also where the remedy for people has the port of another entry of that name: it is a guess.
+            (Remedy::AddEntry(_) | Remedy::AddEntryWithPort(_), Attempt::Lookup { name }) => {
+                Addition::Lookup(LookupAlone {
+                    name: (*name).clone(),
+                    location: location.clone(),
+                })
             }
+            (Remedy::AddEntry(text), _) => Addition::Entry(Entry::parse(&text, location.clone()).ok()?),
             _ => return None,
         };
         Some(Self {

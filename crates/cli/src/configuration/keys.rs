@@ -374,7 +374,7 @@ const IN_VAIN_WITHOUT: [(&str, &str); 2] = [
 ];
 
 /// Options that are no keys, and where what they say belongs instead.
-pub(crate) const NO_KEYS: [(&str, &str); 39] = [
+pub(crate) const NO_KEYS: [(&str, &str); 48] = [
     ("accept-defaults", OF_A_LINE),
     ("ai-model", OF_AN_AUTHOR),
     (
@@ -388,6 +388,7 @@ pub(crate) const NO_KEYS: [(&str, &str); 39] = [
     ("body", OF_A_LINE),
     ("build", OF_A_LINE),
     ("clear", OF_A_LINE),
+    ("code", OF_A_LINE),
     ("command", OF_A_LINE),
     ("component", OF_A_LINE),
     (
@@ -395,6 +396,7 @@ pub(crate) const NO_KEYS: [(&str, &str); 39] = [
         "one file names no other: give it on the command line, or as `OUTPORT_CONFIG`",
     ),
     ("debounce", OF_A_LINE),
+    ("destination", OF_A_LINE),
     ("diff", OF_A_LINE),
     ("dir", OF_AN_AUTHOR),
     ("dns", OF_A_LINE),
@@ -402,8 +404,10 @@ pub(crate) const NO_KEYS: [(&str, &str); 39] = [
     ("example", OF_A_LINE),
     ("fix", OF_A_LINE),
     ("fold", OF_A_LINE),
+    ("follow", OF_A_LINE),
     ("format", OF_A_LINE),
     ("from", OF_A_LINE),
+    ("instance", OF_A_LINE),
     ("key-value-store", OF_AN_AUTHOR),
     ("list", OF_A_LINE),
     ("output", OF_A_LINE),
@@ -413,15 +417,20 @@ pub(crate) const NO_KEYS: [(&str, &str); 39] = [
     ("result-on-stdout", OF_A_LINE),
     ("route", OF_A_LINE),
     ("schema", OF_A_LINE),
+    ("since", OF_A_LINE),
     ("skip-build", OF_A_LINE),
     ("sqlite-database", OF_AN_AUTHOR),
     ("timestamp", OF_A_LINE),
+    ("top", OF_A_LINE),
     ("topic", OF_A_LINE),
+    ("until", OF_A_LINE),
     (
         "variable",
         "values of an app's variables are given as `SPIN_VARIABLE_NAME`, or with `--variable`",
     ),
     ("verbose", OF_A_LINE),
+    ("verdict", OF_A_LINE),
+    ("why", OF_A_LINE),
     ("write", OF_A_LINE),
 ];
 

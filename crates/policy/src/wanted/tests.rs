@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::{
-    Decision, DenyList, Endpoint, Grants, LookupOutcome, Operator, Peers, Quotas, RequestMethod, Rule,
+    Decision, DenyList, Endpoint, Grants, Host, LookupOutcome, Operator, Peers, Quotas, RequestMethod, Rule,
     Scheme, Transport, Usage,
 };
 
@@ -137,7 +137,7 @@ fn what_the_list_alone_refuses_wants_the_narrowest_addition_and_all_else_nothing
             &["postgres://db.example"],
             &[],
             lookup,
-            &["Own *://db.example:5432 (--ask)"],
+            &["Own look-up of db.example alone (--ask)"],
         ),
         // Permitted already.
         (&["*://10.0.0.1:9"], &[], tcp([10, 0, 0, 1], 9), &[]),
