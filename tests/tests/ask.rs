@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+#[path = "ask/hostile.rs"]
+mod hostile;
+
 use std::fs;
 use std::io::{self, PipeWriter, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
 
 use outport_e2e::dns::{DnsServer, Reply};
@@ -14,7 +17,6 @@ use outport_e2e::http::{self, Origin};
 use outport_e2e::outport::{Outport, Running};
 use outport_e2e::redis::Redis;
 use outport_e2e::tcp::TcpPeer;
-use outport_e2e::turnstile::Turnstile;
 use outport_e2e::udp::UdpEcho;
 use outport_e2e::until::until;
 use rustix::process::Signal;
@@ -56,6 +58,7 @@ impl Terminal {
     }
 
     /// Waits for the next question, and answers the text of it.
+    /// That is once the prompt is there: what is typed before is discarded.
     #[track_caller]
     fn question(&mut self) -> String {
         self.asked += 1;
@@ -127,7 +130,7 @@ fn an_attempt_waits_for_an_answer_which_holds_once_or_for_the_run_or_is_no() {
     let script = format!("repeat 3 tcp.connect {a}; repeat 2 tcp.connect {b}; tcp.connect 127.0.0.1:22");
     let mut terminal = ask(Outport::script_guest().args([script]));
     let entry = format!("\"*://{a}\"");
-    terminal.answers(&entry, "o");
+    terminal.answers(&entry, "once");
     terminal.answers(&format!("connect to {a}"), "r");
     terminal.answers(&format!("connect to {b}"), "");
     let finished = terminal.running.finish().expect_code(0);
@@ -161,7 +164,7 @@ fn a_name_is_asked_about_before_its_query_leaves_and_again_with_its_port() {
         .option("--allow-loopback-answers")
         .dns(&dns);
     let mut terminal = ask(outport.args([script]));
-    terminal.answers("look up db.test", "o");
+    terminal.answers("look up db.test", "once");
     // No entry, so nothing could be written.
     let question = terminal.question();
     assert!(
@@ -245,15 +248,8 @@ fn an_entry_is_written_into_the_manifest_and_in_force_at_once_while_others_go_on
         question.contains("in allowed_outbound_hosts of `web`"),
         "{question}"
     );
-    // On the same thread; and what is printed meanwhile waits.
+    // On the same thread.
     assert_eq!(http::get(address, "/hello").unwrap().status, 200);
-    assert!(
-        perform(address, "print held-back")
-            .join()
-            .unwrap()
-            .contains("held-back")
-    );
-    assert!(!terminal.seen().contains("\nheld-back"), "{}", terminal.seen());
     terminal.types("w\n");
     assert!(performed.join().unwrap().contains("=> ok"));
     terminal.shows("written to ");
@@ -266,104 +262,6 @@ fn an_entry_is_written_into_the_manifest_and_in_force_at_once_while_others_go_on
     assert!(again.join().unwrap().contains("=> ok"));
     assert_eq!(terminal.questions(), 1);
     terminal.running.signal(Signal::TERM);
-}
-
-// proves: RSN-4
-#[test]
-fn a_forged_question_and_what_was_typed_for_it_are_of_no_use() {
-    let (peer, turnstile) = (TcpPeer::echo(), Turnstile::closed());
-    let forged = r"print \x1b[?1049h\x1b[8m\x1b[?25loutport asks-you: may `web` look at the time?\n  [o]nce, [w]rite? ";
-    let script = format!("{forged}; {}; tcp.connect {}", turnstile.wait(), peer.address());
-    let mut terminal = ask(Outport::script_guest().allow(turnstile.entry()).args([script]));
-    terminal.shows("look at the time?");
-    turnstile.has(1);
-    // A whole line and a part of one, which the terminal has seen.
-    terminal.types("run\nonce");
-    terminal.shows("run\nonce");
-    turnstile.open();
-    let question = terminal.question();
-    assert!(question.contains(&peer.address().to_string()), "{question}");
-    // What the guest has done to the terminal ended before.
-    let seen = terminal.seen();
-    let (before, _) = seen.split_once("outport asks: ").unwrap();
-    for sequence in ["\u{1b}[?1049l", "\u{1b}[0m", "\u{1b}[?25h"] {
-        assert!(before.contains(sequence), "{sequence:?} in {before:?}");
-    }
-    // What is left of what was typed makes no answer of Enter.
-    terminal.types("\n");
-    let finished = terminal.running.finish().expect_code(0);
-    let seen = finished.stdout.replace('\r', "");
-    assert!(
-        seen.contains(&format!("tcp.connect {} => access-denied", peer.address())),
-        "{seen}"
-    );
-    assert_eq!(peer.accepted(), 0);
-}
-
-#[test]
-fn a_flood_of_attempts_is_a_few_questions_and_a_line_and_the_neighbour_answers() {
-    let mut terminal = ask(Outport::up(&web("1")));
-    let address = address(&terminal);
-    // Those below 1024 a limit refuses.
-    let performed = perform(address, "repeat 10000 tcp.connect 127.0.0.1:{}");
-    for _ in 0..20 {
-        let question = terminal.question();
-        assert!(question.contains("connect to 127.0.0.1:"), "{question}");
-        assert_eq!(http::get(address, "/hello").unwrap().status, 200);
-        terminal.types("\n");
-    }
-    assert!(performed.join().unwrap().contains("=> access-denied x10000"));
-    terminal.shows("no more than 20 questions a minute: the answer to ");
-    assert_eq!(terminal.questions(), 20);
-    assert_eq!(http::get(address, "/hello").unwrap().status, 200);
-    terminal.running.signal(Signal::TERM);
-}
-
-#[test]
-fn a_question_of_an_instance_that_ends_is_withdrawn() {
-    let mut terminal = ask(Outport::up(&web("1")).option("--response-timeout=5s"));
-    let address = address(&terminal);
-    let script = "tcp.connect 127.0.0.1:2000";
-    let ended = perform(address, script);
-    terminal.question();
-    // Its time is over before anybody answers.
-    assert!(!ended.join().unwrap().contains("=>"));
-    terminal.shows("withdrawn: nobody waits for the answer any more");
-    // The next one is asked, and nothing is remembered of it.
-    let performed = perform(address, script);
-    terminal.answers("127.0.0.1:2000", "n");
-    assert!(performed.join().unwrap().contains("=> access-denied"));
-    terminal.running.signal(Signal::TERM);
-}
-
-#[test]
-fn control_c_and_a_closed_terminal_end_what_waits_for_an_answer() {
-    let script = "tcp.connect 127.0.0.1:2000";
-    let mut terminal = ask(Outport::script_guest().args([script]));
-    terminal.question();
-    terminal.types("\x03");
-    terminal.running.finish().expect_code(130);
-
-    let mut terminal = ask(Outport::up(&web("1")));
-    let address = address(&terminal);
-    let performed = perform(address, script);
-    terminal.question();
-    terminal.types("\x03");
-    // It finishes what it is at, which is refused now.
-    assert!(performed.join().unwrap().contains("=> access-denied"));
-    terminal.running.finish().expect_code(0);
-
-    let mut terminal = ask(Outport::up(&web("1")));
-    let address = self::address(&terminal);
-    let performed = perform(address, script);
-    terminal.question();
-    let log = terminal.running.folder().join("audit.jsonl");
-    terminal.running.signal(Signal::KILL);
-    assert!(performed.join().unwrap().contains("=> access-denied"));
-    until("the server ends", || TcpStream::connect(address).is_err());
-    until("the denial is in the log", || {
-        fs::read_to_string(&log).is_ok_and(|log| log.contains("\"verdict\":\"deny\""))
-    });
 }
 
 /// `up` of one component, at every path.
@@ -385,7 +283,7 @@ fn the_interfaces_of_the_host_and_the_first_ones_of_spin_ask_as_well() {
     let address = self::address(&terminal);
     let get = |path: String| thread::spawn(move || http::get(address, &path).unwrap());
     let first = get(format!("/redis?{url}"));
-    terminal.answers(&format!("\"{url}\""), "o");
+    terminal.answers(&format!("\"{url}\""), "once");
     let once = first.join().unwrap();
     let second = get(format!("/redis?{url}"));
     terminal.answers(&format!("may `only` use {url}"), "n");

@@ -120,6 +120,13 @@ impl<'o> Startup<'o> {
         Ok(())
     }
 
+    /// Has several components share the questions that may be asked.
+    pub(crate) fn share_questions(&mut self) {
+        if let Some(asking) = &mut self.asking {
+            asking.shared();
+        }
+    }
+
     /// Gives up what no guest needs. Must be called while the process has one thread; it may have more afterwards.
     pub(crate) fn enter_sandbox(self, needs: Needs<'_>) -> Result<Inside<'o>, Failure> {
         let Sandboxed {

@@ -6,23 +6,28 @@
 //!              ◀── a line ─────────────────────────────────────────────────────── and the next one
 //! ```
 //!
-//! It takes lines from nobody else, does one thing with each, and ends when this process does. What it does has to be safe
+//! It takes lines from nobody else, does one thing with each, and ends when this process does, whatever it is at then: a thread
+//! of it notices that nobody reads its answers any more. The signal that it would get is held back by the kernel where this
+//! process is in a sandbox from which no signal leaves. What it does has to be safe
 //! whatever the line says: a guest that has taken this process over could write one.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
 
-use crate::compiler::process::{detach, fork, wait_for};
+use crate::compiler::process::{detach, end, fork, wait_for};
 
 /// The helper, as this process has it. Dropping it ends it.
 pub struct Helper {
     process: Pid,
     /// None once it is to end.
     to: Option<PipeWriter>,
-    from: BufReader<PipeReader>,
+    from: Option<BufReader<PipeReader>>,
     longest: usize,
 }
 
@@ -38,35 +43,42 @@ impl Helper {
         let (from, back) = io::pipe()?;
         let process = fork(|| {
             detach(&[theirs.as_fd(), back.as_fd()])?;
+            end_with_reader(&back)?;
             serve(&theirs, &back, longest, work)
         })?;
         Ok(Self {
             process,
             to: Some(to),
-            from: BufReader::new(from),
+            from: Some(BufReader::new(from)),
             longest,
         })
     }
 
-    /// The answer to `line`. Holds the thread until there is one.
+    /// The answer to `line`. Holds the thread until there is one, for ten seconds at most.
     ///
     /// # Errors
     ///
-    /// The helper is gone, or the line is longer than it takes.
+    /// The helper is gone, or the line is longer than it takes. Where there was no answer in time it is gone from then on.
     pub fn ask(&mut self, line: &str) -> io::Result<String> {
         if line.len() >= self.longest || line.contains('\n') {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let to = self.to.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         to.write_all(format!("{line}\n").as_bytes())?;
-        read_line(&mut self.from, self.longest)?.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+        let from = self.from.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        if !is_readable(from.get_ref(), TIME)? {
+            // Its answer would be taken for that to the next line.
+            (self.to, self.from) = (None, None);
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        read_line(from, self.longest)?.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 }
 
 impl Drop for Helper {
     fn drop(&mut self) {
-        // It ends when there is nothing more to read.
-        self.to = None;
+        // It ends when there is nothing more to read, or nobody who reads.
+        (self.to, self.from) = (None, None);
         wait_for(self.process);
     }
 }
@@ -75,6 +87,42 @@ impl fmt::Debug for Helper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Helper").finish_non_exhaustive()
     }
+}
+
+/// The time that an answer takes at most.
+const TIME: Duration = Duration::from_secs(10);
+
+/// True once there is something to read, or the end, within `time`.
+fn is_readable(from: &PipeReader, time: Duration) -> io::Result<bool> {
+    let begun = Instant::now();
+    loop {
+        let left = time.saturating_sub(begun.elapsed());
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(from, PollFlags::IN)], Some(&left)) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// Has this process end once nobody reads what it answers.
+fn end_with_reader(answers: &PipeWriter) -> io::Result<()> {
+    let answers = answers.try_clone()?;
+    let watch = move || {
+        wait_for_no_reader(&answers);
+        end(0)
+    };
+    thread::Builder::new().spawn(watch).map(drop)
+}
+
+/// Waits until nobody reads from a pipe any more.
+fn wait_for_no_reader(pipe: &PipeWriter) {
+    // Nothing is waited for but what is always told: that the other end is closed.
+    while matches!(
+        poll(&mut [PollFd::new(pipe, PollFlags::empty())], None),
+        Err(rustix::io::Errno::INTR)
+    ) {}
 }
 
 fn serve(
@@ -142,6 +190,24 @@ mod tests {
         answers(b"half").unwrap_err();
         answers(b"\xff\n").unwrap_err();
         assert_eq!(answers(b"").unwrap(), b"");
+    }
+
+    #[test]
+    fn it_is_noticed_when_nobody_reads_any_more() {
+        let (reader, writer) = io::pipe().unwrap();
+        let waits = thread::spawn(move || wait_for_no_reader(&writer));
+        thread::sleep(Duration::from_millis(20));
+        assert!(!waits.is_finished());
+        drop(reader);
+        waits.join().unwrap();
+    }
+
+    #[test]
+    fn an_answer_is_waited_for_so_long() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        assert!(!is_readable(&reader, Duration::from_millis(10)).unwrap());
+        writer.write_all(b"a").unwrap();
+        assert!(is_readable(&reader, TIME).unwrap());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! There are so many of them, which [who answers](Answers) says. Where all are taken the next one waits, and the others behind
 //! it in the kernel: one that is about to ask, or is answered, loses its place to nobody, until it has stood still for
-//! [`STANDSTILL`]. Each is for one request, of [`HEADERS`] bytes at most, and ends after [`TIME`].
+//! [`STANDSTILL`], or the time that who answers says. Each is for one request, of [`HEADERS`] bytes at most, and ends after [`TIME`].
 //!
 //! An answer may [go on](Progress::go_on): its connection gives its place back, loses it to nobody, and ends when nothing
 //! of it was taken for [`TIME`]. Whoever answers bounds how many do.
@@ -47,6 +47,9 @@ pub(crate) trait Answers: Clone + Send + 'static {
     /// Connections at a time, without those whose answers go on.
     const CONNECTIONS: usize;
 
+    /// The time after which a connection makes place for another, if it has not asked, or not read on.
+    const STANDSTILL: Duration = STANDSTILL;
+
     /// Answers a request, of whose body nothing is read.
     fn answer(&self, request: &Request<Incoming>, connection: &Arc<Progress>) -> Response<Self::Body>;
 }
@@ -59,7 +62,7 @@ pub(crate) async fn serve<A: Answers>(socket: TcpListener, answers: A) -> Infall
     loop {
         let mut until = None;
         if let Some(client) = next.take() {
-            let place = place(&open, A::CONNECTIONS);
+            let place = place(&open, A::CONNECTIONS, A::STANDSTILL);
             if place.at > Instant::now() {
                 (next, until) = (Some(client), Some(place.at));
             } else {
@@ -112,7 +115,7 @@ struct Place {
     at: Instant,
 }
 
-fn place(open: &[Open], most: usize) -> Place {
+fn place(open: &[Open], most: usize, standstill: Duration) -> Place {
     let now = Instant::now();
     let asking = || open.iter().filter(|one| !one.progress.goes_on());
     if asking().count() < most {
@@ -127,11 +130,11 @@ fn place(open: &[Open], most: usize) -> Place {
     match since.min() {
         Some((last, number)) => Place {
             of: Some(number),
-            at: last + STANDSTILL,
+            at: last + standstill,
         },
         None => Place {
             of: None,
-            at: now + STANDSTILL,
+            at: now + standstill,
         },
     }
 }

@@ -6,7 +6,8 @@
 //! | that nobody answered within [`PATIENCE`] | no, and at once no for as long again: whoever tries in a loop is not held up each time |
 //! | that stands already | with that one |
 //! | beyond [`A_MINUTE`] new ones within a minute | no, at once; said once a minute, and forgotten |
-//! | any other | by whoever is asked, the first that came first |
+//! | beyond [`OF_ONE`] of those for one component, where there are others | the same |
+//! | any other | by whoever is asked: the components in turn, and of each the one that came first |
 //!
 //! A question that nobody waits for any more is withdrawn. Each waits for no longer than [`PATIENCE`] from when it was first
 //! asked, whether or not it was shown: so long an attempt is held up at most.
@@ -23,8 +24,13 @@ use tokio::sync::watch;
 pub(super) struct Desk<Q> {
     standing: VecDeque<Standing<Q>>,
     answered: HashMap<Key, Answered>,
-    /// When the last new questions came.
-    came: VecDeque<Instant>,
+    /// When the last new questions came, and for which component.
+    came: VecDeque<(Instant, Arc<str>)>,
+    /// New questions within a minute for one component.
+    of_one: usize,
+    /// The number of the last turn of each component.
+    turns: HashMap<Arc<str>, u64>,
+    turn: u64,
     /// Questions beyond what may come in a minute, that nobody was told of yet.
     beyond: u64,
     told_of_beyond: Option<Instant>,
@@ -65,7 +71,15 @@ pub(super) struct Shown<Q> {
 /// What becomes of a question when it is asked.
 pub(super) enum Asked {
     Answered(Reply),
-    Waits(watch::Receiver<Option<Reply>>),
+    Waits(Waiting),
+}
+
+/// Who waits for the answer to a question.
+pub(super) struct Waiting {
+    pub(super) number: u64,
+    pub(super) reply: watch::Receiver<Option<Reply>>,
+    /// When it will be a no.
+    pub(super) until: Instant,
 }
 
 /// An answer of a person, or of nobody.
@@ -90,8 +104,12 @@ pub(super) enum State {
 }
 
 impl<Q> Desk<Q> {
-    pub(super) fn new() -> Self {
+    /// A desk for one component, or for `several`.
+    pub(super) fn new(several: bool) -> Self {
         Self {
+            of_one: if several { OF_ONE } else { A_MINUTE },
+            turns: HashMap::new(),
+            turn: 0,
             standing: VecDeque::new(),
             answered: HashMap::new(),
             came: VecDeque::new(),
@@ -113,43 +131,55 @@ impl<Q> Desk<Q> {
         if let Some(same) = self.standing.iter().find(|standing| standing.key == key)
             && now.duration_since(same.since) < PATIENCE
         {
-            return Asked::Waits(same.reply.subscribe());
+            return Asked::Waits(same.waiting());
         }
         while self
             .came
             .front()
-            .is_some_and(|came| now.duration_since(*came) >= MINUTE)
+            .is_some_and(|(came, _)| now.duration_since(*came) >= MINUTE)
         {
             self.came.pop_front();
         }
-        if self.came.len() >= A_MINUTE {
+        let component = key.component();
+        let of_it = self.came.iter().filter(|(_, of)| **of == *component).count();
+        if self.came.len() >= A_MINUTE || of_it >= self.of_one {
             self.beyond += 1;
             return Asked::Answered(Reply::No);
         }
-        self.came.push_back(now);
-        let (reply, waiter) = watch::channel(None);
+        self.came.push_back((now, component.into()));
         self.next += 1;
-        self.standing.push_back(Standing {
+        let standing = Standing {
             number: self.next,
             key,
             question: Arc::new(question),
             since: now,
-            reply,
-        });
-        Asked::Waits(waiter)
+            reply: watch::Sender::new(None),
+        };
+        let waiting = standing.waiting();
+        self.standing.push_back(standing);
+        Asked::Waits(waiting)
     }
 
-    /// The question to show now. Those that were withdrawn or have waited too long before they were shown are gone.
+    /// The question to show now: of the component whose last turn is longest ago, the first that came. Those that were
+    /// withdrawn or have waited too long before they were shown are gone.
     pub(super) fn first(&mut self, now: Instant) -> Option<Shown<Q>> {
-        loop {
-            let first = self.standing.front()?;
-            let number = first.number;
+        let numbers: Vec<u64> = self.standing.iter().map(|standing| standing.number).collect();
+        for number in numbers {
             match self.state(number, now) {
-                State::Stands => return Some(first.shown()),
-                State::Withdrawn => self.answer(number, Answer::No, now),
-                State::OutOfTime => self.answer(number, Answer::Silence, now),
+                State::Stands => {}
+                State::Withdrawn => {
+                    self.answer(number, Answer::No, now);
+                }
+                State::OutOfTime => {
+                    self.answer(number, Answer::Silence, now);
+                }
             }
         }
+        let turn = |standing: &&Standing<Q>| {
+            let last = self.turns.get(standing.key.component());
+            (last.copied().unwrap_or(0), standing.number)
+        };
+        self.standing.iter().min_by_key(turn).map(Standing::shown)
     }
 
     /// The state of a question that was shown.
@@ -162,18 +192,20 @@ impl<Q> Desk<Q> {
         }
     }
 
-    /// Answers all who wait for a question, and remembers it.
-    pub(super) fn answer(&mut self, number: u64, answer: Answer, now: Instant) {
+    /// Answers all who wait for a question, and remembers it. False if nobody waits any more.
+    pub(super) fn answer(&mut self, number: u64, answer: Answer, now: Instant) -> bool {
         let Some(place) = self
             .standing
             .iter()
             .position(|standing| standing.number == number)
         else {
-            return;
+            return false;
         };
         let Some(standing) = self.standing.remove(place) else {
-            return;
+            return false;
         };
+        self.turn += 1;
+        self.turns.insert(standing.key.component().into(), self.turn);
         let reply = answer.reply();
         let withdrawn = standing.reply.receiver_count() == 0;
         // What nobody waited for was not answered by anybody; and once is over.
@@ -189,6 +221,7 @@ impl<Q> Desk<Q> {
             );
         }
         standing.reply.send_replace(Some(reply));
+        !withdrawn
     }
 
     /// No to all, from now on.
@@ -233,6 +266,14 @@ impl<Q> Desk<Q> {
 }
 
 impl<Q> Standing<Q> {
+    fn waiting(&self) -> Waiting {
+        Waiting {
+            number: self.number,
+            reply: self.reply.subscribe(),
+            until: self.since + PATIENCE,
+        }
+    }
+
     fn shown(&self) -> Shown<Q> {
         Shown {
             number: self.number,
@@ -243,6 +284,21 @@ impl<Q> Standing<Q> {
 }
 
 impl Key {
+    /// The component whose list it is, or that of a part of it.
+    fn component(&self) -> &str {
+        self.list
+            .split_once('/')
+            .map_or(&*self.list, |(component, _)| component)
+    }
+
+    #[cfg(test)]
+    pub(super) fn new(list: &str, addition: &str) -> Self {
+        Self {
+            list: list.into(),
+            addition: addition.to_owned(),
+        }
+    }
+
     pub(super) fn of(question: &Question) -> Self {
         let addition = match &question.addition {
             Addition::Entry(entry) => entry.text().to_owned(),
@@ -271,6 +327,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// New questions within a minute.
 pub(super) const A_MINUTE: usize = 20;
+
+/// Those for one component where there are others, so that each comes to its questions.
+pub(super) const OF_ONE: usize = A_MINUTE / 2;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -1,17 +1,19 @@
 //! The terminal: shows a question at a time, and reads what a person types.
 //!
 //! ```text
-//! a question ─▶ the streams are held ─▶ whatever a guest left the terminal in is ended ─▶ what was typed is discarded ─▶ shown
-//!   ▲                                                                                                                   │
-//!   └────────────── the streams are released ◀── an answer, withdrawn, out of time, to stop, the terminal is gone ◀─────┘
+//! a question ─▶ the streams are held ─▶ whatever a guest left the terminal in is ended ─▶ shown
+//!   ▲                                                                                       ▼
+//!   │                                           time to read it, what is typed is discarded, the prompt
+//!   │                                                                                       ▼
+//!   └── the streams are released ◀── an answer, withdrawn, out of time, to stop, another process in front, no terminal
 //! ```
 //!
 //! It is read from and written to by a descriptor of its own, `/dev/tty`, whose lines the kernel edits: nothing is changed
-//! about the terminal that would have to be put right. What a guest prints gives it nothing: only what is typed while a
-//! question of Outport's stands is an answer, and guests do not write then.
+//! about the terminal that would have to be put right. What a guest prints gives it nothing: only what is typed behind the
+//! prompt of a question of Outport's is an answer, and guests do not write then. Nor does the moment, which a guest can choose by
+//! withdrawing one question and raising another: what somebody types for the one is not taken for the other.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,59 +21,13 @@ use std::time::{Duration, Instant};
 use outport_egress::Question;
 use outport_policy::{Addition, text};
 use outport_runtime::stdio;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::getpgrp;
-use rustix::termios::{QueueSelector, tcflush, tcgetpgrp};
 
 use super::Asking;
-use super::desk::{A_MINUTE, Answer, Shown, State};
+use super::desk::{Answer, Shown, State};
+use super::tty::{self, Away, Tty};
 use super::wording::{self, Choice, Offer};
 use super::writer::Writer;
 use crate::terminal::Terminal;
-
-/// The terminal of the process, whatever its standard streams lead to.
-pub(super) struct Tty(File);
-
-impl Tty {
-    pub(super) fn open() -> io::Result<Self> {
-        File::options().read(true).write(true).open("/dev/tty").map(Self)
-    }
-
-    /// True if what is typed is for this process, and not for another one that is in front of it.
-    pub(super) fn is_ours(&self) -> bool {
-        tcgetpgrp(&self.0).is_ok_and(|front| front == getpgrp())
-    }
-
-    /// Discards what was typed until now.
-    fn discard_input(&self) -> io::Result<()> {
-        Ok(tcflush(&self.0, QueueSelector::IFlush)?)
-    }
-
-    fn write(&self, text: &str) -> io::Result<()> {
-        (&self.0).write_all(text.as_bytes())
-    }
-
-    /// A line that was typed, within `time`. None if there is none yet.
-    ///
-    /// # Errors
-    ///
-    /// The terminal is gone, or whoever sits there has ended the input.
-    fn line(&self, time: Duration) -> io::Result<Option<String>> {
-        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
-        let time = Timespec::try_from(time).map_err(io::Error::other)?;
-        match poll(&mut fds, Some(&time)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(None),
-            Ok(_) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let mut line = [0; LONGEST_LINE];
-        match (&self.0).read(&mut line)? {
-            // Control-D answers nothing, and the next question is one again.
-            0 if fds[0].revents().contains(PollFlags::HUP) => Err(io::ErrorKind::BrokenPipe.into()),
-            read => Ok(Some(String::from_utf8_lossy(&line[..read]).into_owned())),
-        }
-    }
-}
 
 /// The thread that asks.
 pub(super) struct Screen {
@@ -79,6 +35,8 @@ pub(super) struct Screen {
     writer: Option<Writer>,
     asking: Arc<Asking>,
     terminal: Terminal,
+    /// When the last question went away from under whoever was about to answer it.
+    went_away: Option<Instant>,
 }
 
 /// The way in which a question ended.
@@ -102,6 +60,7 @@ impl Screen {
             writer,
             asking,
             terminal,
+            went_away: None,
         };
         thread::Builder::new()
             .name("outport-ask".into())
@@ -110,11 +69,25 @@ impl Screen {
     }
 
     fn run(mut self) {
+        if let Err(error) = tty::never_stopped() {
+            return self.gone(&error);
+        }
         while let Some(shown) = self.next() {
-            if self.handle(&shown).is_err() {
-                // There is nobody any more.
-                self.asking.close();
+            match self.handle(&shown) {
+                Ok(()) => {}
+                Err(Away::Behind) => self.went_away = Some(Instant::now()),
+                Err(Away::Gone(error)) => self.gone(&error),
             }
+        }
+    }
+
+    /// There is nobody any more.
+    fn gone(&self, error: &io::Error) {
+        if !self.asking.close() {
+            tracing::warn!(
+                %error,
+                "nobody can be asked any more, since the terminal is gone: what the lists do not permit is refused"
+            );
         }
     }
 
@@ -129,21 +102,27 @@ impl Screen {
             if let Some(beyond) = desk.take_beyond(now) {
                 // Not while it is locked: whoever asks would wait for who reads.
                 drop(desk);
-                self.terminal.insist(&format!(
-                    "outport asks no more than {A_MINUTE} questions a minute: the answer to {beyond} more was no"
-                ));
+                self.terminal.insist(&wording::beyond(beyond));
                 desk = self.asking.desk();
                 continue;
             }
-            if let Some(first) = desk.first(now) {
-                return Some(first);
+            // What is out of time is answered, whoever is in front.
+            let first = desk.first(now);
+            match self.tty.is_ours() {
+                Ok(true) if first.is_some() => return first,
+                Ok(_) => {}
+                Err(error) => {
+                    drop(desk);
+                    self.gone(&error);
+                    return None;
+                }
             }
             let waited = self.asking.changed.wait_timeout(desk, IDLE);
             desk = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }
     }
 
-    fn handle(&mut self, shown: &Shown<Question>) -> io::Result<()> {
+    fn handle(&mut self, shown: &Shown<Question>) -> Result<(), Away> {
         let offer = Offer::of(&shown.question, self.writer.is_some());
         let streams = stdio::opened();
         let held = match streams.map(|streams| streams.hold(HOLD_TIME)) {
@@ -154,6 +133,9 @@ impl Screen {
         };
         let begun = held.as_ref().is_some_and(stdio::Held::is_in_a_line);
         let end = self.ask(shown, offer, begun)?;
+        if matches!(end, End::Withdrawn | End::OutOfTime) {
+            self.went_away = Some(Instant::now());
+        }
         let said = self.settle(shown, end);
         if let Some(said) = said {
             self.tty.write(&format!("  {}\n", text::terminal(&said)))?;
@@ -162,7 +144,7 @@ impl Screen {
         Ok(())
     }
 
-    fn ask(&self, shown: &Shown<Question>, offer: Offer, in_a_line: bool) -> io::Result<End> {
+    fn ask(&self, shown: &Shown<Question>, offer: Offer, in_a_line: bool) -> Result<End, Away> {
         let begin = if in_a_line { "\n" } else { "" };
         self.tty.write(&format!("{PUT_RIGHT}{begin}"))?;
         // What a terminal answers to something that a guest wrote is no answer to a question either.
@@ -170,39 +152,83 @@ impl Screen {
         self.tty.discard_input()?;
         let manifest = self.writer.as_ref().map(Writer::manifest);
         let lines = wording::lines(&shown.question, manifest).join("\n");
-        self.tty
-            .write(&format!("{lines}\n{}", offer.prompt(left(shown))))?;
+        self.tty.write(&format!("{lines}\n"))?;
+        if let Some(end) = self.let_it_be_read(shown)? {
+            return Ok(end);
+        }
+        self.tty.write(&offer.prompt(left(shown)))?;
+        let prompted = Instant::now();
         loop {
             let line = self.tty.line(GLANCE)?;
-            let state = {
-                let desk = self.asking.desk();
-                if desk.is_closed() {
-                    return self.ended("", End::Closed);
-                }
-                desk.state(shown.number, Instant::now())
-            };
-            match (state, line.map(|line| offer.read(&line))) {
-                (State::Withdrawn, _) => {
-                    return self.ended(
-                        "  withdrawn: nobody waits for the answer any more",
-                        End::Withdrawn,
-                    );
-                }
-                (State::OutOfTime, _) => return self.ended("  nobody answered: no", End::OutOfTime),
-                (State::Stands, None) => {}
-                (State::Stands, Some(Some(choice))) => return Ok(End::Answered(choice)),
-                (State::Stands, Some(None)) => {
-                    self.tty.write(&format!(
-                        "  that is none of the answers\n{}",
-                        offer.prompt(left(shown))
-                    ))?;
-                }
+            if let Some(end) = self.over(shown)? {
+                return Ok(end);
             }
+            let Some(line) = line else { continue };
+            let remark = match offer.read(&line) {
+                // It can be the end of a `no` whose beginning was discarded.
+                Some(Choice::Once) if wording::ends_no(&line) && prompted.elapsed() < REACTION => TOO_SOON,
+                Some(choice) => return Ok(End::Answered(choice)),
+                None => "that is none of the answers",
+            };
+            self.tty
+                .write(&format!("  {remark}\n{}", offer.prompt(left(shown))))?;
         }
     }
 
+    /// Waits until a person can have read the question. What is typed meanwhile was meant for something else.
+    fn let_it_be_read(&self, shown: &Shown<Question>) -> Result<Option<End>, Away> {
+        let begun = Instant::now();
+        let just_now = self.went_away.is_some_and(|at| at.elapsed() < JUST_NOW);
+        let time = if just_now { READ_ANOTHER } else { READ };
+        while begun.elapsed() < time {
+            thread::sleep(GLANCE);
+            if let Some(end) = self.over(shown)? {
+                return Ok(Some(end));
+            }
+        }
+        let remark = if self.tty.discard_input()? {
+            format!("  {TOO_SOON}\n")
+        } else {
+            String::new()
+        };
+        // Over what is shown of a line that was discarded before its end.
+        self.tty.write(&format!("\r\x1b[K{remark}"))?;
+        Ok(None)
+    }
+
+    /// The end of a question that nobody can answer any more, and says so.
+    fn over(&self, shown: &Shown<Question>) -> Result<Option<End>, Away> {
+        let state = {
+            let desk = self.asking.desk();
+            if desk.is_closed() {
+                None
+            } else {
+                Some(desk.state(shown.number, Instant::now()))
+            }
+        };
+        Ok(Some(match state {
+            Some(State::Stands) => {
+                // It is read anew when this process is in front again.
+                return match self.tty.is_ours() {
+                    Ok(true) => Ok(None),
+                    Ok(false) => Err(Away::Behind),
+                    Err(error) => Err(Away::Gone(error)),
+                };
+            }
+            None => self.ended("", End::Closed)?,
+            // Whoever waited noticed first that its time was over.
+            Some(State::Withdrawn) if !left(shown).is_zero() => self.ended(
+                "  withdrawn: nobody waits for the answer any more",
+                End::Withdrawn,
+            )?,
+            Some(State::Withdrawn | State::OutOfTime) => {
+                self.ended("  nobody answered: no", End::OutOfTime)?
+            }
+        }))
+    }
+
     /// Ends the line of the prompt, which nobody has.
-    fn ended(&self, said: &str, end: End) -> io::Result<End> {
+    fn ended(&self, said: &str, end: End) -> Result<End, Away> {
         self.tty
             .write(&format!("\n{said}{}", if said.is_empty() { "" } else { "\n" }))?;
         Ok(end)
@@ -222,8 +248,11 @@ impl Screen {
                 Answer::Run
             }
         };
-        self.asking.desk().answer(shown.number, answer, Instant::now());
-        said
+        let is_answered = self.asking.desk().answer(shown.number, answer, Instant::now());
+        match said {
+            Some(said) if !is_answered => Some(format!("{said}; too late for what asked, which was refused")),
+            said => said,
+        }
     }
 
     fn write(&mut self, shown: &Shown<Question>) -> Option<String> {
@@ -266,8 +295,18 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// The time that a terminal has for what it answers by itself.
 const SETTLE: Duration = Duration::from_millis(50);
 
+/// The time that a person has to read a question before what is typed is an answer to it.
+const READ: Duration = Duration::from_secs(1);
+
+/// The same where another question went away [just now](JUST_NOW), which somebody may be about to answer.
+const READ_ANOTHER: Duration = Duration::from_secs(2);
+
+const JUST_NOW: Duration = Duration::from_secs(10);
+
+/// Nobody has read the prompt and typed an answer in less.
+const REACTION: Duration = Duration::from_millis(400);
+
+const TOO_SOON: &str = "typed too soon: once more";
+
 /// The time that output has to be written before a question.
 const HOLD_TIME: Duration = Duration::from_secs(2);
-
-/// Bytes of a line, as the kernel has it (N_TTY_BUF_SIZE).
-const LONGEST_LINE: usize = 4096;

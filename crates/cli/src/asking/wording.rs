@@ -8,6 +8,8 @@ use std::time::Duration;
 use outport_egress::Question;
 use outport_policy::{Addition, text};
 
+use super::desk::{A_MINUTE, OF_ONE};
+
 /// What a person can answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Choice {
@@ -100,6 +102,19 @@ pub(super) fn lines(question: &Question, manifest: Option<&str>) -> Vec<String> 
     lines.iter().map(|line| text::terminal(line)).collect()
 }
 
+/// True if a line is the end of a `no`, whatever stood before it.
+pub(super) fn ends_no(line: &str) -> bool {
+    line.trim().eq_ignore_ascii_case("o")
+}
+
+/// What is said of questions that nobody was asked.
+pub(super) fn beyond(more: u64) -> String {
+    format!(
+        "outport asks no more than {A_MINUTE} questions a minute, {OF_ONE} for a component that is not alone: the answer to \
+         {more} more was no"
+    )
+}
+
 fn verb(attempt: &str) -> &'static str {
     match attempt {
         "tcp.connect" => "connect to",
@@ -141,6 +156,8 @@ mod tests {
             assert_eq!(all.read(line), with_all, "{line:?}");
             assert_eq!(few.read(line), with_few, "{line:?}");
         }
+        // What is left of `no`, once its first letter was discarded, is another answer.
+        assert!(ends_no("o\n") && ends_no(" O") && !ends_no("once\n") && !ends_no("no"));
         assert!(!few.prompt(Duration::from_secs(60)).contains("spin.toml"));
         assert!(all.prompt(Duration::from_secs(60)).contains("60 s"));
     }

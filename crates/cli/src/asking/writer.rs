@@ -4,16 +4,18 @@
 //! component and the entry; which file it is was said at its start. Whatever it is told it adds one entry that can be read
 //! to one list, or nothing.
 
-use std::fs;
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use outport_check::add_entry;
 use outport_policy::{Entry, Location, text};
 use outport_runtime::helper::Helper;
 
 use crate::replacement::replace;
-use crate::templates::placement::lock;
+use crate::templates::placement::lock_within;
 
 /// The process, and the file that it writes to.
 pub(super) struct Writer {
@@ -64,16 +66,34 @@ fn add(path: &Path, line: &str) -> Result<(), String> {
     Entry::parse(entry, Location::Code).map_err(|error| error.to_string())?;
     // Nobody else of ours changes it meanwhile.
     let folder = path.parent().unwrap_or(Path::new("."));
-    let _alone = lock(folder).map_err(|_| "its directory cannot be locked".to_owned())?;
-    let before = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let _alone =
+        lock_within(folder, LOCK_TIME).map_err(|error| format!("its directory cannot be locked: {error}"))?;
+    let before = read(path).map_err(|error| error.to_string())?;
     match add_entry(&before, component, entry).map_err(|error| error.to_string())? {
         Some(after) => replace(path, &after).map_err(|error| error.to_string()),
         None => Ok(()),
     }
 }
 
+/// The text of a file. What is no file, such as a pipe that was put in its place, is not waited for.
+fn read(path: &Path) -> io::Result<String> {
+    let mut options = OpenOptions::new();
+    let mut file: File = options.read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The time that another process of ours has to finish what it does in the directory.
+const LOCK_TIME: Duration = Duration::from_secs(2);
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -102,5 +122,23 @@ mod tests {
         );
         fs::remove_file(&path).unwrap();
         assert!(answer(add(&path, "web\thttps://c.test")).contains("No such file"));
+    }
+
+    #[test]
+    fn nothing_that_is_put_in_the_place_of_the_file_is_waited_for() {
+        use rustix::fs::{CWD, Mode, mkfifoat};
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spin.toml");
+        mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();
+        assert_eq!(add(&path, "web\thttps://b.test").unwrap_err(), "it is no file");
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(add(&path, "web\thttps://b.test").unwrap_err(), "it is no file");
+        // Nor is another process for long.
+        let other = File::open(folder.path()).unwrap();
+        other.lock().unwrap();
+        let error = add(&path, "web\thttps://b.test").unwrap_err();
+        assert!(error.contains("another process"), "{error}");
     }
 }

@@ -100,6 +100,9 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
     startup.ask(&options.ask, app_options.own_manifest().as_deref())?;
     let written = app_options.read(&mut startup.files, &mut remarks)?;
     let components = &written.manifest.components;
+    if components.len() > 1 {
+        startup.share_questions();
+    }
     remarks.extend(startup.settings.client_tls.unknown_components(components));
     options.check_components(&written.manifest)?;
     let state = options.state(&written.manifest, &app_options, &startup)?;

@@ -5,9 +5,12 @@
 //! folder, `.outport-new-` with six characters of chance, which is in nobody's way. Of two processes that write into the same
 //! directory the second waits for the first, and finds what that one made.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use outport_check::Diagnostic;
 use outport_policy::text;
@@ -127,6 +130,26 @@ pub(crate) fn lock(folder: &Path) -> Result<File, Failure> {
         Failure::unusable(Diagnostic::error(format!("cannot lock `{shown}`: {error}")))
     })
 }
+
+/// The same, for `time` at most: for who may not be held up by whoever has it.
+pub(crate) fn lock_within(folder: &Path, time: Duration) -> io::Result<File> {
+    let begun = Instant::now();
+    let mut options = File::options();
+    let directory = libc::O_DIRECTORY | libc::O_NONBLOCK;
+    let file = options.read(true).custom_flags(directory).open(folder)?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) if !has_locks(&error) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < time => thread::sleep(LOOK_AGAIN),
+            Err(TryLockError::WouldBlock) => return Err(io::Error::other("another process has it")),
+        }
+    }
+}
+
+/// The time between two looks whether a directory is free.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// False if the error says that the file system locks no directory, as some of those in a network.
 fn has_locks(error: &io::Error) -> bool {

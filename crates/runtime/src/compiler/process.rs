@@ -24,16 +24,19 @@ pub(crate) fn fork(work: impl FnOnce() -> io::Result<()>) -> io::Result<Pid> {
     let pid = unsafe { libc::fork() };
     match pid {
         -1 => Err(io::Error::last_os_error()),
-        0 => {
-            let status = match catch_unwind(AssertUnwindSafe(work)) {
-                Ok(Ok(())) => 0,
-                Ok(Err(_)) | Err(_) => 1,
-            };
-            // SAFETY: ends the process, without what was registered to run at the end of the one it is a copy of.
-            unsafe { libc::_exit(status) }
-        }
+        0 => end(match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(())) => 0,
+            Ok(Err(_)) | Err(_) => 1,
+        }),
         pid => Ok(Pid::from_raw(pid).expect("a process has a number above 0")),
     }
+}
+
+/// Ends this process, a copy of another one: without what was registered to run at the end of that.
+#[expect(unsafe_code, reason = "the standard library always runs that; see SAFETY")]
+pub(crate) fn end(status: i32) -> ! {
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(status) }
 }
 
 /// Cuts a new process off from the one that it is a copy of: it ends with it, and has none of its open files but

@@ -79,6 +79,11 @@ impl Activity {
         self.lock().components.clone()
     }
 
+    /// The number of the last change; 0 before everything.
+    pub(super) fn changes(&self) -> u64 {
+        self.lock().changes
+    }
+
     /// What has changed since `change`, `most` edges and `most` refusals at most; 0 is before everything.
     pub(super) fn since(&self, change: u64, most: usize) -> Difference {
         let told = self.lock();

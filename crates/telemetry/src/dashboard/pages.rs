@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
@@ -204,6 +205,9 @@ impl Answers for Pages {
     const LISTENER: &'static str = "the dashboard";
 
     const CONNECTIONS: usize = CONNECTIONS;
+
+    // A browser on the same machine asks at once; a guest that may connect there can come again and again.
+    const STANDSTILL: Duration = Duration::from_millis(100);
 
     fn answer(&self, request: &Request<Incoming>, connection: &Arc<Progress>) -> Response<Answer> {
         let mut response = match self.asked(request) {

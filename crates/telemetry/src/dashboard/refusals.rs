@@ -4,6 +4,7 @@
 //! was longest ago makes place. The page keeps as many by the same rule, so that it need not be told which one went.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 
 use outport_egress::AuditEvent;
 use serde::Serialize;
@@ -88,7 +89,10 @@ impl Refusals {
 
     /// Those that have changed since, the one that changed first in front, `most` at most.
     pub(super) fn changed_since(&self, change: u64, most: usize) -> Vec<Refusal> {
-        let later = self.by_change.range(change + 1..).take(most);
+        let later = self
+            .by_change
+            .range((Bound::Excluded(change), Bound::Unbounded))
+            .take(most);
         later.filter_map(|(_, key)| self.kept.get(key).cloned()).collect()
     }
 }

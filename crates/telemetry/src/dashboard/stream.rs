@@ -83,6 +83,8 @@ impl Stream {
     /// A stream of what comes after the change number `seen`, if that is one; none if there are too many streams.
     pub(super) fn open(dashboard: &Dashboard, seen: Option<u64>, slots: &Slots) -> Option<Self> {
         let slot = slots.take()?;
+        // A number that is not given yet is none of this process's: all there is, then.
+        let seen = seen.filter(|seen| *seen <= dashboard.activity.changes());
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Some(Self {

@@ -301,6 +301,25 @@ fn a_stream_begins_with_all_there_is_and_goes_on_where_it_was() {
     }
 }
 
+#[test]
+fn a_number_from_the_future_gets_all_there_is() {
+    let running = running();
+    let (address, secret) = (running.address, &running.secret);
+    for since in ["1", "18446744073709551615"] {
+        let mut client = running.connect();
+        let request = format!("GET /{secret}/events?since={since} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        client.write_all(request.as_bytes()).unwrap();
+        let (mut sent, mut piece) = (String::new(), [0; 4096]);
+        while !sent.contains("event: overview") {
+            let read = client.read(&mut piece).unwrap();
+            assert!(read > 0, "{sent}");
+            sent.push_str(&String::from_utf8_lossy(&piece[..read]));
+        }
+        assert!(sent.contains("\"components\":[]"), "{since}: {sent}");
+    }
+    assert!(running.dashboard.activity.since(u64::MAX, 7).refusals.is_empty());
+}
+
 // proves: ISO-5
 #[test]
 fn ten_thousand_events_a_second_make_a_few_messages_of_a_bounded_size() {

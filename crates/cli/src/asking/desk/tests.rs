@@ -1,10 +1,7 @@
 use super::*;
 
 fn key(entry: &str) -> Key {
-    Key {
-        list: "web".into(),
-        addition: entry.to_owned(),
-    }
+    Key::new("web", entry)
 }
 
 /// A desk, and a clock that is set by hand.
@@ -16,7 +13,7 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            desk: Desk::new(),
+            desk: Desk::new(false),
             now: Instant::now(),
         }
     }
@@ -31,7 +28,7 @@ impl World {
 
     fn waits(&mut self, entry: &str) -> watch::Receiver<Option<Reply>> {
         match self.ask(entry) {
-            Asked::Waits(waiter) => waiter,
+            Asked::Waits(waiting) => waiting.reply,
             Asked::Answered(reply) => panic!("{entry} was answered: {reply:?}"),
         }
     }
@@ -149,6 +146,60 @@ fn beyond_so_many_a_minute_the_answer_is_no_and_told_once() {
     // It is forgotten: a minute later it is a question.
     world.waits("more 1");
     drop(waiters);
+}
+
+#[test]
+fn one_component_of_several_takes_half_and_they_take_turns() {
+    let mut world = World::new();
+    world.desk = Desk::new(true);
+    let ask = |world: &mut World, list: &str, entry: &str| {
+        let key = Key {
+            list: list.into(),
+            ..key(entry)
+        };
+        world.desk.ask(key, format!("{list} {entry}"), world.now)
+    };
+    let mut waiters = Vec::new();
+    for n in 0..OF_ONE {
+        // A part of it is no other component.
+        let list = if n % 2 == 0 { "web" } else { "web/part" };
+        waiters.push(ask(&mut world, list, &n.to_string()));
+    }
+    for list in ["web", "web/part", "web/other"] {
+        assert!(matches!(
+            ask(&mut world, list, "more"),
+            Asked::Answered(Reply::No)
+        ));
+    }
+    waiters.push(ask(&mut world, "api", "a"));
+    waiters.push(ask(&mut world, "api", "b"));
+    assert!(waiters.iter().all(|asked| matches!(asked, Asked::Waits(_))));
+    let order: Vec<String> = (0..5)
+        .map(|_| {
+            let first = world.first().unwrap();
+            assert_eq!(
+                world.first().as_ref(),
+                Some(&first),
+                "it stays until it is answered"
+            );
+            world.answer(Answer::No);
+            first
+        })
+        .collect();
+    assert_eq!(order, ["web 0", "api a", "web/part 1", "api b", "web 2"]);
+}
+
+#[test]
+fn an_answer_that_comes_too_late_says_so() {
+    let mut world = World::new();
+    let waiter = world.waits("a");
+    let number = world.desk.first(world.now).unwrap().number;
+    assert!(world.desk.answer(number, Answer::Silence, world.now));
+    assert!(!world.desk.answer(number, Answer::Run, world.now));
+    assert_eq!(
+        (reply(&waiter), world.answered("a")),
+        (Some(Reply::No), Reply::No)
+    );
 }
 
 #[test]

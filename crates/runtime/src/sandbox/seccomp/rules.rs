@@ -138,6 +138,7 @@ const IOCTLS: &[u32] = &[
     0x802c_542a, // TCGETS2
     0x5413,      // TIOCGWINSZ
     0x540b,      // TCFLSH, to discard what was typed before a question
+    0x540f,      // TIOCGPGRP, whether another process is in front of this one there
     0x5421,      // FIONBIO
     0x5450,      // FIONCLEX
     0x5451,      // FIOCLEX

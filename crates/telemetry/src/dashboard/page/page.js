@@ -13,6 +13,7 @@ import { byId, bytes, count, exact, plural, say, setClock, short, tellTimes } fr
 const REFUSALS = 300;
 const PERIOD = 250;
 const BETWEEN_ANNOUNCEMENTS = 15000;
+const LONG_LOST = 10000;
 
 const known = { components: [], edges: new Map(), refusals: new Map(), folded: 0, overview: null };
 let paused = false;
@@ -77,9 +78,22 @@ function announce() {
 
 const STATES = { live: "Live", lost: "Connection lost, trying again", paused: "Paused", waiting: "Connecting" };
 let connection = "waiting";
+// A process that was started again has another secret: this page never finds it.
+let longLost = null;
 function tell(state) {
   if (connection !== state && (state === "lost" || connection === "lost")) say(byId("announcements"), STATES[state]);
   connection = state;
+  const away = state === "lost" && !paused;
+  if (!away) {
+    clearTimeout(longLost);
+    longLost = null;
+    byId("long-lost").hidden = true;
+  } else if (longLost === null) {
+    longLost = setTimeout(() => {
+      byId("long-lost").hidden = false;
+      say(byId("announcements"), byId("long-lost").textContent);
+    }, LONG_LOST);
+  }
   const shown = paused ? "paused" : state;
   byId("state").dataset.state = shown;
   say(byId("state-words"), STATES[shown]);
