@@ -70,7 +70,8 @@ impl AuditSink for Learner {
     }
 
     fn outcomes(&self) -> Outcomes {
-        Outcomes::Failures
+        // Failures alone do not say which look-up it was.
+        Outcomes::All
     }
 
     fn record_outcome(&self, outcome: &AuditOutcome) {

@@ -118,7 +118,7 @@ impl Lookups {
             return;
         }
         answer.addresses.clear();
-        answer.number = number;
+        answer.number = number.or(answer.number);
         self.looked_up(asker, name);
     }
 
