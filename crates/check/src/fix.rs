@@ -4,6 +4,7 @@
 
 mod addition;
 mod layout;
+mod line_ends;
 mod list_edit;
 mod old_list;
 
@@ -14,6 +15,7 @@ use toml_edit::{Array, Document, DocumentMut, Item, TableLike, Value};
 
 pub use self::addition::{AddError, add_entry};
 use self::layout::{comment, first_line, joined, last_line, prefix, suffix};
+use self::line_ends::as_they_were;
 pub use self::list_edit::{ListEdit, edit_lists};
 use self::old_list::move_list;
 use crate::diagnostic::{Diagnostic, Fix};
@@ -241,11 +243,7 @@ fn as_it_was_written(changed: &str, before: &str) -> String {
     } else {
         ""
     };
-    let lines = if before.contains("\r\n") {
-        changed.replace("\r\n", "\n").replace('\n', "\r\n")
-    } else {
-        changed.to_owned()
-    };
+    let lines = as_they_were(changed, before);
     let ended = if before.ends_with('\n') {
         lines.as_str()
     } else {

@@ -11,6 +11,7 @@ use outport_check::learn::{Collector, Event, FailedLookup, Refused, Seen};
 use outport_egress::{AuditEvent, AuditOutcome, AuditSink, Outcomes, Stage};
 use outport_manifest::ResolvedApp;
 use outport_policy::{Entry, Location};
+use outport_records::why::ends_grants;
 
 /// Takes down what is used.
 #[derive(Debug, Default)]
@@ -55,11 +56,13 @@ impl AuditSink for Learner {
         });
         let event = Event {
             at: &at,
+            process: THIS,
             component: &event.component,
             instance: event.instance,
             attempt: event.attempt,
             destination: &event.destination,
             name: event.name.as_deref(),
+            lookup: event.lookup,
             refused,
         };
         let mut collector = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,19 +70,22 @@ impl AuditSink for Learner {
     }
 
     fn outcomes(&self) -> Outcomes {
-        Outcomes::Failures
+        // Failures alone do not say which look-up it was.
+        Outcomes::All
     }
 
     fn record_outcome(&self, outcome: &AuditOutcome) {
-        if outcome.outcome != Stage::Failed || outcome.attempt != "dns.lookup" {
+        let has_ended = outcome.outcome == Stage::Failed && outcome.error.as_deref().is_some_and(ends_grants);
+        if !has_ended || outcome.attempt != "dns.lookup" {
             return;
         }
         let mut collector = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         collector.failed_lookup(&FailedLookup {
+            process: THIS,
             component: &outcome.component,
             instance: outcome.instance,
             name: &outcome.destination,
-            error: outcome.error.as_deref().unwrap_or_default(),
+            lookup: outcome.decision,
         });
     }
 }
@@ -88,3 +94,6 @@ impl AuditSink for Learner {
 pub(crate) fn is_of_others(reason: &str) -> bool {
     !reason.starts_with("allow.")
 }
+
+/// The process that runs the guests: there is one.
+const THIS: u64 = 0;

@@ -100,7 +100,7 @@ impl Address {
 
 /// The instance-metadata addresses outside the link-local ranges: Amazon over IPv6, Alibaba Cloud, Azure's wire
 /// server, Oracle Cloud.
-pub(crate) const METADATA_SERVICES: [IpAddr; 4] = [
+pub const METADATA_SERVICES: [IpAddr; 4] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),

@@ -80,7 +80,7 @@ pub mod text;
 mod user_info;
 mod wanted;
 
-pub use address::{Address, Endpoint};
+pub use address::{Address, Endpoint, METADATA_SERVICES};
 pub use algebra::{Channel, Destination, Hosts, Protocols, Region};
 pub use allow_list::AllowList;
 pub use attempt::{AnswerSource, Attempt, RequestMethod, Situation};

@@ -67,6 +67,11 @@ impl Destination {
         }
     }
 
+    /// A destination of these parts: a name as the log has it, or one with `*.` before it, or an address without brackets.
+    pub fn of(host: String, port: Option<u16>) -> Self {
+        Self { host, port }
+    }
+
     fn matches(&self, host: &str, port: Option<u16>) -> bool {
         if self.port.is_some() && self.port != port {
             return false;

@@ -14,17 +14,22 @@ impl Run {
     pub fn process(self) -> Option<u64> {
         Some(self.0).filter(|run| *run >= FIRST_PROCESS)
     }
+
+    /// A number that no other run of the same log has.
+    pub fn number(self) -> u64 {
+        self.0
+    }
 }
 
 /// Tells runs apart.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Runs {
+pub struct Runs {
     started: u64,
 }
 
 impl Runs {
     /// The run of a record; none of lines that are about no run.
-    pub(crate) fn of(&mut self, record: &Record<'_>) -> Option<Run> {
+    pub fn of(&mut self, record: &Record<'_>) -> Option<Run> {
         let process = match record {
             Record::Decision(decision) => decision.process,
             Record::Outcome(outcome) => outcome.process,

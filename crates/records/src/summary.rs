@@ -30,8 +30,8 @@ use self::rows::Room;
 pub use self::rows::Span;
 pub use self::rows::{Failure, OtherLayer, ROWS, Refusal, Rows, Talk};
 use crate::filter::Filter;
+use crate::names::Names;
 use crate::peer::Peer;
-use crate::recent::Recent;
 use crate::runs::{Run, Runs};
 use crate::{Decision, Outcome, Record, Stage, Timestamp, Verdict};
 
@@ -50,7 +50,7 @@ pub struct Summary {
     pub lost: u64,
     components: Components,
     processes: HashSet<Run, RandomState>,
-    names: Recent<(Run, u64), Box<str>>,
+    names: Names,
     runs: Runs,
     key: String,
 }
@@ -94,7 +94,7 @@ impl Default for Summary {
             lost: 0,
             components: Components::new(),
             processes: HashSet::default(),
-            names: Recent::new(NAMES),
+            names: Names::default(),
             runs: Runs::default(),
             key: String::new(),
         }
@@ -105,7 +105,7 @@ impl Summary {
     /// Counts a record if it passes the filter. Records that do not may still tell what others are about.
     pub fn add(&mut self, record: &Record<'_>, filter: &Filter) {
         let run = self.runs.of(record);
-        let name = self.name_of(run, record);
+        let name = self.names.of(run, record);
         if !filter.passes(record, name.as_deref()) {
             return;
         }
@@ -142,40 +142,6 @@ impl Summary {
     /// The number of processes that wrote what counted; at most 1,000.
     pub fn processes(&self) -> usize {
         self.processes.len()
-    }
-
-    /// Remembers the name of a decision for its outcomes, and answers that of an outcome.
-    fn name_of<'r>(&mut self, run: Option<Run>, record: &'r Record<'_>) -> Option<Cow<'r, str>> {
-        let run = run?;
-        match record {
-            Record::Decision(Decision {
-                verdict: Verdict::Allow,
-                name: Some(name),
-                attempt,
-                id,
-                ..
-            }) if is_linked(attempt) => {
-                // No name is longer than 253 bytes, but a file may have been changed.
-                if name.len() <= MOST_NAME {
-                    self.names.insert((run, *id), (&**name).into());
-                }
-                None
-            }
-            Record::Outcome(outcome) if is_linked(&outcome.attempt) => {
-                if let Some(name) = &outcome.name {
-                    return Some(Cow::Borrowed(name));
-                }
-                let decision = (run, outcome.decision?);
-                if outcome.stage == Stage::Succeeded {
-                    self.names.get(&decision).map(|name| Cow::Owned(name.to_string()))
-                } else {
-                    self.names
-                        .remove(&decision)
-                        .map(|name| Cow::Owned(name.into_string()))
-                }
-            }
-            _ => None,
-        }
     }
 
     fn decision(&mut self, decision: &Decision<'_>) {
@@ -330,11 +296,6 @@ fn write_key(key: &mut String, parts: &[&str], port: Option<u16>) {
     }
 }
 
-/// True of attempts whose outcomes do not say the name that their decisions have.
-fn is_linked(attempt: &str) -> bool {
-    attempt == "tcp.connect" || (is_dial(attempt) && attempt != "http.dial")
-}
-
 /// True of a connection of the host's to one address.
 fn is_dial(attempt: &str) -> bool {
     attempt.ends_with(".dial")
@@ -372,9 +333,3 @@ const PROCESSES: usize = 1000;
 
 /// Bytes of all texts that are kept.
 const TEXTS: usize = 64 << 20;
-
-/// As many permitted connections as their names are remembered of, and up to twice as many: those that are open at once.
-const NAMES: usize = 1 << 16;
-
-/// Bytes of a name.
-const MOST_NAME: usize = 256;

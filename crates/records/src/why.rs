@@ -337,10 +337,15 @@ enum Settled {
 fn settles(outcome: &Outcome<'_>) -> Option<Settled> {
     match (outcome.stage, outcome.error.as_deref()) {
         (Stage::Succeeded, _) => Some(Settled::Answered),
-        // The name does not exist or has no address, or none that may be granted.
-        (Stage::Failed, Some("name-unresolvable" | "access-denied")) => Some(Settled::Nothing),
+        (Stage::Failed, Some(error)) if ends_grants(error) => Some(Settled::Nothing),
         _ => None,
     }
+}
+
+/// True if a look-up that failed with this error has ended what the name granted: the name does not exist or has no address, or
+/// none that may be granted. Every other failure leaves it as it was (DNS-5).
+pub fn ends_grants(error: &str) -> bool {
+    matches!(error, "name-unresolvable" | "access-denied")
 }
 
 fn owned(text: &Option<Cow<'_, str>>) -> Option<String> {

@@ -2,11 +2,11 @@
 //!
 //! | decision | becomes |
 //! | --- | --- |
-//! | a look-up, and an answer to it | names of the instance from then on; with an answer a use, a look-up |
+//! | a look-up, and an answer to it | names of the instance from then on; with an answer a use, a look-up; else it was tried |
 //! | a socket connects or sends | a use: of the name by which the instance has the address, or of the address |
 //! | a request to a URL | a use, of the URL's scheme, host and port |
-//! | the host dials for it | nothing; but where every address was refused, the request is taken back |
-//! | a refusal of the author's list alone | the same use as if it had been permitted |
+//! | the host dials for it | nothing; but where every address was refused, the request was only tried |
+//! | a refusal of the author's list alone, or by a quota alone | the same use as if it had been permitted |
 //! | any other refusal | told, with its reason; nothing is proposed for it |
 //! | everything else | nothing: no entry has to permit it |
 //!
@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use outport_policy::{Address, Endpoint, Host, Name, Scheme, Transport};
 
-use super::lookups::{Asker, Lookups};
+use super::lookups::{Answered, Asker, Lookups};
 use super::seen::{MOST_USES, Refusal, Seen};
 use super::uses::{Target, Times};
 
@@ -31,6 +31,8 @@ use super::uses::{Target, Times};
 pub struct Event<'a> {
     /// The time, as the log writes it.
     pub at: &'a str,
+    /// The process in which it was, by any number that no other one has: instances are numbered anew in each.
+    pub process: u64,
     /// The component, or part of one, that asked.
     pub component: &'a str,
     /// The number of the instance.
@@ -41,6 +43,8 @@ pub struct Event<'a> {
     pub destination: &'a str,
     /// The name that it was looked up by, where the decision depended on it.
     pub name: Option<&'a str>,
+    /// Of an answer, the number of the look-up that it belongs to. Older logs do not have it.
+    pub lookup: Option<u64>,
     /// The reason, if it was refused.
     pub refused: Option<Refused<'a>>,
 }
@@ -58,17 +62,20 @@ pub struct Refused<'a> {
     pub also: Option<&'a str>,
 }
 
-/// A look-up that failed, as an outcome tells it.
+/// A look-up that found nothing to grant, as an outcome tells it: the name does not exist, or has no address that may be
+/// granted. One that failed otherwise leaves everything as it was (DNS-5), and is not told.
 #[derive(Clone, Copy, Debug)]
 pub struct FailedLookup<'a> {
+    /// The process in which it was, as in [`Event`].
+    pub process: u64,
     /// The component, or part of one, that asked.
     pub component: &'a str,
     /// The number of the instance.
     pub instance: u64,
     /// The name.
     pub name: &'a str,
-    /// The error, as the guest was told it.
-    pub error: &'a str,
+    /// The number of the look-up, if it is known.
+    pub lookup: Option<u64>,
 }
 
 /// Makes uses of decisions.
@@ -98,29 +105,40 @@ impl Collector {
             self.seen.lose(1);
             return;
         };
-        let asker: Asker = (component, event.instance);
+        let asker = Asker {
+            process: event.process,
+            component,
+            instance: event.instance,
+        };
         match event.refused {
-            Some(refused) if !is_of_the_author(event, &refused) => self.refused(&asker, event, &refused),
-            _ => self.wanted(&asker, event),
+            None => {
+                self.seen.permit();
+                self.wanted(&asker, event);
+            }
+            Some(refused) if is_of_the_author(event, &refused) => self.wanted(&asker, event),
+            Some(refused) => {
+                // There were too many at a time, of what is permitted.
+                if is_of_a_quota(&refused) {
+                    self.wanted(&asker, event);
+                }
+                self.refused(&asker, event, &refused);
+            }
         }
     }
 
-    /// Takes an outcome of a look-up: where the name has no address, what it granted has ended.
+    /// Takes a look-up that found nothing: what the name granted has ended.
     pub fn failed_lookup(&mut self, failed: &FailedLookup<'_>) {
-        if failed.error != NO_ADDRESS {
-            return;
-        }
         let Some(component) = self.component(failed.component) else {
             return;
         };
         if let Ok(name) = Name::parse(failed.name) {
-            self.lookups.has_none(&(component, failed.instance), &name);
+            let asker = Asker {
+                process: failed.process,
+                component,
+                instance: failed.instance,
+            };
+            self.lookups.has_none(&asker, &name, failed.lookup);
         }
-    }
-
-    /// Another process writes from here on.
-    pub fn started(&mut self) {
-        self.lookups.start_anew();
     }
 
     /// So many lines are missing here.
@@ -131,14 +149,14 @@ impl Collector {
     /// All that was seen.
     pub fn finish(mut self) -> Seen {
         let dials = std::mem::take(&mut self.dials);
-        self.seen.retain(|list, target| match target {
+        self.seen.take_back(|list, target| match target {
             Target::Request { scheme, host, port } => {
                 let dialled = (Arc::clone(list), scheme_family(scheme), host.clone(), *port);
                 dials.get(&dialled) != Some(&Dials::AllRefused)
             }
             _ => true,
         });
-        self.seen.forget(self.lookups.forgotten());
+        self.seen.forget(self.lookups.missed());
         self.seen
     }
 
@@ -148,7 +166,8 @@ impl Collector {
             "dns.lookup" => {
                 if let Ok(name) = Name::parse(event.destination) {
                     self.lookups.begin(asker, &name);
-                    self.seen.ask(&asker.0, &name, event.at);
+                    self.seen.ask(&asker.component, &name, event.at);
+                    self.tried(asker, Target::Lookup { name }, event);
                 }
             }
             "dns.answer" => self.answered(asker, event),
@@ -172,9 +191,13 @@ impl Collector {
         if name.is_the_app_itself() || name.is_service_chaining() {
             return;
         }
-        if self.lookups.answered(asker, &name, address) {
-            self.seen.answer(&asker.0, &name);
-            self.note(asker, Target::Lookup { name }, event);
+        let answered = self.lookups.answered(asker, &name, event.lookup, address);
+        self.seen.answer(&asker.component, &name);
+        let target = Target::Lookup { name };
+        // What was overtaken was permitted all the same, and was counted with what overtook it if that had an answer.
+        let is_new = answered == Answered::Overtaken && !self.seen.has(&asker.component, &target);
+        if answered == Answered::First || is_new {
+            self.note(asker, target, event);
         }
     }
 
@@ -189,6 +212,9 @@ impl Collector {
             names.retain(|other| *other != name);
             names.insert(0, name);
         }
+        if names.is_empty() {
+            self.lookups.has_no_name(asker);
+        }
         let mut names = names.into_iter();
         let host = names.next().map_or(Host::Address(remote.address), Host::Name);
         let target = Target::Socket {
@@ -197,9 +223,9 @@ impl Collector {
             port: remote.port,
         };
         let names: Vec<Name> = names.collect();
-        for list in lists_of(&asker.0) {
+        for list in lists_of(&asker.component) {
             if let Some(noted) = self.seen.note(&list, target.clone(), event.at) {
-                noted.by(&asker.0);
+                noted.by(&asker.component);
                 noted.reached(remote.address);
                 noted.also(names.iter().cloned());
             }
@@ -225,7 +251,7 @@ impl Collector {
         let name = event.name.and_then(|name| Name::parse(name).ok());
         let host = name.map_or(Host::Address(remote.address), Host::Name);
         let family = event.attempt.trim_end_matches(".dial").to_owned();
-        for list in lists_of(&asker.0) {
+        for list in lists_of(&asker.component) {
             let dialled = (list, family.clone(), host.clone(), remote.port);
             if self.dials.len() >= MOST_USES && !self.dials.contains_key(&dialled) {
                 return;
@@ -238,7 +264,7 @@ impl Collector {
     }
 
     fn refused(&mut self, asker: &Asker, event: &Event<'_>, refused: &Refused<'_>) {
-        if event.attempt.ends_with(".dial") {
+        if event.attempt.ends_with(".dial") && !is_of_a_quota(refused) {
             self.dialled(asker, event, Dials::AllRefused);
         }
         // Nothing is wrong with such: with an empty list a socket is not even bound, and the next decision says where to.
@@ -247,7 +273,7 @@ impl Collector {
         }
         let short = |text: &str| text.chars().take(LONGEST_TEXT).collect::<String>();
         self.seen.refuse(Refusal {
-            component: Arc::clone(&asker.0),
+            component: Arc::clone(&asker.component),
             attempt: short(event.attempt),
             destination: match event.name {
                 Some(name) => short(&format!("{} ({name})", event.destination)),
@@ -260,10 +286,16 @@ impl Collector {
         });
     }
 
+    fn tried(&mut self, asker: &Asker, target: Target, event: &Event<'_>) {
+        for list in lists_of(&asker.component) {
+            self.seen.tried(&list, target.clone(), event.at);
+        }
+    }
+
     fn note(&mut self, asker: &Asker, target: Target, event: &Event<'_>) {
-        for list in lists_of(&asker.0) {
+        for list in lists_of(&asker.component) {
             if let Some(noted) = self.seen.note(&list, target.clone(), event.at) {
-                noted.by(&asker.0);
+                noted.by(&asker.component);
             }
         }
     }
@@ -297,6 +329,11 @@ fn is_of_the_author(event: &Event<'_>, refused: &Refused<'_>) -> bool {
         && !is_harmless(event.attempt)
 }
 
+/// True if nothing but a quota refuses it.
+fn is_of_a_quota(refused: &Refused<'_>) -> bool {
+    refused.reason.starts_with("quota.") && refused.also.is_none()
+}
+
 fn is_a_miss(reason: &str) -> bool {
     [
         "allow.none",
@@ -328,9 +365,6 @@ fn host_and_port(text: &str) -> Option<(Host, u16)> {
     let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
     Some((Host::parse(host).ok()?, port))
 }
-
-/// What the guest is told of a name that does not exist or has no address.
-const NO_ADDRESS: &str = "name-unresolvable";
 
 /// Components and parts in a log.
 const MOST_COMPONENTS: usize = 4_096;

@@ -4,7 +4,13 @@
 //! | --- | --- |
 //! | permits a use, and nothing that the least list does not | stays, as it is written |
 //! | permits a use, and more | is *wider* than this run needs: it stays, unless the list is pruned |
-//! | permits no use | was *never used*: it stays, unless the list is pruned |
+//! | permits no use but a look-up or what nothing came of | was *asked for*: it stays, as it is written |
+//! | permits none of this | was *never used*: it stays, unless the list is pruned |
+//!
+//! Nothing comes of what another server or a quota stands in the way of: a name without an answer, a request to addresses that
+//! are all refused. On a better day the program goes on from there, to a port that this run did not see but the author did. So
+//! nothing is taken out that such an attempt needs, not even what is wider, and nothing is proposed for a look-up that an
+//! entry permits.
 //!
 //! An entry with variables in it is its author's word for a place that this run cannot know: it is needed where it is used,
 //! however wide, and pruning never takes it out.
@@ -45,12 +51,21 @@ pub enum Present<'a> {
         /// The uses that it permits.
         uses: Vec<&'a Use>,
     },
+    /// It is needed for a look-up, or for an attempt that nothing came of, and for nothing else.
+    AskedFor {
+        /// The entry.
+        entry: &'a Entry,
+        /// The look-ups and attempts.
+        uses: Vec<&'a Use>,
+    },
     /// It is used, and permits more than was used.
     Wider {
         /// The entry.
         entry: &'a Entry,
         /// The uses that it permits.
         uses: Vec<&'a Use>,
+        /// An attempt that nothing came of, and that nothing else would permit: then it stays.
+        tried: Option<&'a Use>,
     },
     /// Nothing used it.
     NeverUsed(&'a Entry),
@@ -69,20 +84,29 @@ pub struct Missing<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    /// Holds the uses of a list against its entries.
-    pub fn of(list: &str, present: &'a [Entry], uses: &[&'a Use], fold: Fold) -> Self {
+    /// Holds the uses of a list, and what was tried in vain, against its entries.
+    pub fn of(list: &str, present: &'a [Entry], (uses, tried): (&[&'a Use], &[&'a Use]), fold: Fold) -> Self {
         let all_least: Vec<Entry> = least(uses, fold).into_iter().map(|one| one.entry).collect();
         let whole = ByList::new(AllowList::compile(present.to_vec()));
-        let present: Vec<Present<'a>> = (0..present.len())
-            .map(|number| stand(number, present, uses, (&whole, &all_least)))
+        let mut present: Vec<Present<'a>> = (0..present.len())
+            .map(|number| stand(number, present, (uses, tried), (&whole, &all_least)))
             .collect();
-        let needed = present.iter().filter_map(|one| match one {
-            Present::Needed { entry, .. } => Some((*entry).clone()),
-            _ => None,
-        });
-        let kept = ByList::new(AllowList::compile(needed.collect()));
-        let rest: Vec<&'a Use> = uses.iter().copied().filter(|used| !kept.permits(used)).collect();
-        let missing = least(&rest, fold)
+        let needed: Vec<Entry> = present.iter().filter_map(Present::needed).cloned().collect();
+        let asked_for = present.iter().filter_map(Present::asked_for).cloned();
+        let stays: Vec<Entry> = needed.iter().cloned().chain(asked_for).collect();
+        let (needed, for_lookups) = (by_list(needed), by_list(stays.clone()));
+        let is_permitted = |used: &Use| {
+            let is_lookup = matches!(used.target, Target::Lookup { .. });
+            needed.permits(used) || (is_lookup && for_lookups.permits(used))
+        };
+        let rest: Vec<&'a Use> = uses.iter().copied().filter(|used| !is_permitted(used)).collect();
+        let missing = least(&rest, fold);
+        let added = missing.iter().map(|one| one.entry.clone());
+        let pruned = by_list(stays.into_iter().chain(added).collect());
+        for one in &mut present {
+            one.hold(tried, &pruned);
+        }
+        let missing = missing
             .into_iter()
             .map(|least| {
                 let covered = least.uses.iter().all(|used| whole.permits(used));
@@ -118,24 +142,56 @@ impl<'a> Comparison<'a> {
     /// The entries that a pruned list does not have.
     pub fn needless(&self) -> impl Iterator<Item = &'a Entry> {
         let all = self.present.iter().filter_map(|one| match one {
-            Present::Needed { .. } => None,
-            Present::Wider { entry, .. } | Present::NeverUsed(entry) => Some(*entry),
+            Present::Wider {
+                entry, tried: None, ..
+            }
+            | Present::NeverUsed(entry) => Some(*entry),
+            _ => None,
         });
         all.filter(|entry| !entry.is_filled_in())
     }
 }
 
+impl<'a> Present<'a> {
+    fn needed(&self) -> Option<&'a Entry> {
+        match self {
+            Self::Needed { entry, .. } => Some(*entry),
+            _ => None,
+        }
+    }
+
+    fn asked_for(&self) -> Option<&'a Entry> {
+        match self {
+            Self::AskedFor { entry, .. } => Some(*entry),
+            _ => None,
+        }
+    }
+
+    /// Keeps what is wider where something was tried that only it permits: the pruned list would not.
+    fn hold(&mut self, all: &[&'a Use], pruned: &ByList) {
+        if let Self::Wider { entry, tried, .. } = self {
+            let alone = by_list(vec![entry.clone()]);
+            let mut all = all.iter().copied();
+            *tried = all.find(|one| alone.permits(one) && !pruned.permits(one));
+        }
+    }
+}
+
+fn by_list(entries: Vec<Entry>) -> ByList {
+    ByList::new(AllowList::compile(entries))
+}
+
 fn stand<'a>(
     number: usize,
     present: &'a [Entry],
-    uses: &[&'a Use],
+    (uses, tried): (&[&'a Use], &[&'a Use]),
     (whole, all_least): (&ByList, &[Entry]),
 ) -> Present<'a> {
     let entry = &present[number];
-    let alone = ByList::new(AllowList::compile(vec![entry.clone()]));
+    let alone = by_list(vec![entry.clone()]);
     let mut others = present.to_vec();
     others.remove(number);
-    let others = ByList::new(AllowList::compile(others));
+    let others = by_list(others);
     // Together with others it may permit what it does not alone: a look-up by one entry, the address by another.
     let needs_it = |used: &Use| alone.permits(used) || (whole.permits(used) && !others.permits(used));
     let own: Vec<&'a Use> = uses
@@ -143,13 +199,26 @@ fn stand<'a>(
         .copied()
         .filter(|used| counts(used, uses) && needs_it(used))
         .collect();
-    if own.is_empty() {
-        return Present::NeverUsed(entry);
+    let is_for_lookups = own
+        .iter()
+        .all(|used| matches!(used.target, Target::Lookup { .. }));
+    if own.is_empty() || (is_for_lookups && !matches!(share(entry, all_least), Share::Whole)) {
+        let tried = tried.iter().copied().filter(|one| alone.permits(one));
+        let uses: Vec<&'a Use> = own.into_iter().chain(tried).collect();
+        return if uses.is_empty() {
+            Present::NeverUsed(entry)
+        } else {
+            Present::AskedFor { entry, uses }
+        };
     }
     match share(entry, all_least) {
         _ if entry.is_filled_in() => Present::Needed { entry, uses: own },
         Share::Whole => Present::Needed { entry, uses: own },
-        _ => Present::Wider { entry, uses: own },
+        _ => Present::Wider {
+            entry,
+            uses: own,
+            tried: None,
+        },
     }
 }
 
@@ -166,7 +235,9 @@ fn counts(used: &Use, uses: &[&Use]) -> bool {
 /// The wider entries that permit all uses of this one.
 fn covering<'a>(least: &LeastEntry<'a>, present: &[Present<'a>]) -> Vec<&'a Entry> {
     let covers = |one: &Present<'a>| match one {
-        Present::Wider { entry, uses } | Present::Needed { entry, uses } => {
+        Present::Wider { entry, uses, .. }
+        | Present::Needed { entry, uses }
+        | Present::AskedFor { entry, uses } => {
             let own = uses
                 .iter()
                 .any(|used| least.uses.iter().any(|own| own.target == used.target));

@@ -6,13 +6,14 @@
 //! | networks | two addresses or more of the same scheme and ports, within a /24 or a /64 | their longest common prefix |
 //!
 //! Never below a public suffix (`*.com`, `*.co.uk`, `*.github.io`) or a single label, where anybody may have a name. Never a
-//! network of loopback or link-local addresses: such an entry says that answers with them are meant (DNS-9).
+//! network of loopback or link-local addresses: such an entry says that answers with them are meant (DNS-9). Nor one in which
+//! a metadata service is, however near its address lies.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use outport_policy::{Host, Name, redundant};
+use outport_policy::{Host, METADATA_SERVICES, Name, redundant};
 
 use super::least::{Draft, DraftHost, Kind};
 use crate::findings::is_public_suffix;
@@ -122,7 +123,13 @@ fn wildcard(parent: &Name, _: &[Draft<'_>]) -> Option<Put> {
 /// The widest network that the address may be put into.
 fn network_of(host: &Host) -> Option<IpNet> {
     let Host::Address(address) = host else { return None };
-    if address.reads_as_loopback() || address.reads_as_link_local() || address.reads_as_multicast() {
+    let is_of_its_own = address.reads_as_loopback()
+        || address.reads_as_link_local()
+        || address.reads_as_multicast()
+        || address.reads_as_metadata_service()
+        // Of addresses that stand for others, those in between do too.
+        || address.readings().count() > 1;
+    if is_of_its_own {
         return None;
     }
     let widest = match address.ip() {
@@ -138,6 +145,9 @@ fn network(_: &IpNet, members: &[Draft<'_>]) -> Option<Put> {
         _ => None,
     });
     let net = common(addresses)?;
+    if METADATA_SERVICES.iter().any(|service| net.contains(service)) {
+        return None;
+    }
     let size = match net {
         IpNet::V4(_) => 32 - net.prefix_len(),
         IpNet::V6(_) => 128 - net.prefix_len(),

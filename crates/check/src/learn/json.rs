@@ -120,7 +120,7 @@ struct Unanswered<'a> {
 impl<'a> List<'a> {
     fn of(list: &'a Comparison<'a>) -> Self {
         let needed = list.present.iter().filter_map(|one| match one {
-            Present::Needed { entry, uses } => Some(Proposed {
+            Present::Needed { entry, uses } | Present::AskedFor { entry, uses } => Some(Proposed {
                 entry: entry.text().to_owned(),
                 status: "present",
                 location: Some(entry.location().to_string()),

@@ -1,17 +1,36 @@
 //! The names that instances have looked up, and the addresses that answered: what the gate knows as grants, read out of
 //! what it told.
 //!
-//! The newest answer to a name replaces the one before (DNS-4). Bounds: those of the gate for an instance (256 names of 64
-//! addresses), and so many names in all, since the end of an instance is told to nobody: the instance that looked something up
-//! the longest ago is forgotten, and that is counted, since what it connects to afterwards has no name.
+//! The newest look-up of a name counts, whichever of two answers first (DNS-4): an answer says which look-up it belongs to. In
+//! older logs it does not, and there the first answer after a look-up began is taken for that one's.
+//!
+//! Bounds: those of the gate for an instance (256 names of 64 addresses), and so many names in all, since the end of an instance
+//! is told to nobody: the instance that looked something up the longest ago is forgotten. Most of those are over. One that
+//! is heard of again, by a connection to an address that it has no name for, is counted, since there may have been one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use outport_policy::{Address, Name};
 
-/// Who asked: a component or a part of one, in an instance.
-pub(super) type Asker = (Arc<str>, u64);
+/// Who asked: a component or a part of one, in an instance, in a process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Asker {
+    pub(super) process: u64,
+    pub(super) component: Arc<str>,
+    pub(super) instance: u64,
+}
+
+/// What an address is that answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// The first of its look-up.
+    First,
+    /// One more.
+    Again,
+    /// One of a look-up that a later one has overtaken: it changes nothing.
+    Overtaken,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Lookups {
@@ -21,7 +40,12 @@ pub(super) struct Lookups {
     /// Names of all of them together.
     names: usize,
     clock: u64,
-    forgotten: u64,
+    /// Those that were forgotten for others, and not heard of since.
+    gone: HashSet<Asker>,
+    /// More are gone than are kept: any that is not known may be one of them.
+    more_are_gone: bool,
+    /// Those that were heard of again.
+    missed: u64,
 }
 
 #[derive(Debug, Default)]
@@ -33,7 +57,9 @@ struct Names {
 #[derive(Debug)]
 struct Answer {
     looked_up: u64,
-    /// A look-up is under way, whose first address replaces those of the one before.
+    /// The number of the look-up, where answers say it.
+    number: Option<u64>,
+    /// A look-up is under way, whose first address replaces those of the one before, where answers do not say it.
     pending: bool,
     addresses: BTreeSet<Address>,
 }
@@ -41,59 +67,105 @@ struct Answer {
 impl Lookups {
     /// A look-up begins.
     pub(super) fn begin(&mut self, asker: &Asker, name: &Name) {
-        self.clock += 1;
-        let now = self.clock;
-        let names = self.askers.entry(asker.clone()).or_default();
-        self.by_age.remove(&names.last);
-        names.last = now;
-        self.by_age.insert(now, asker.clone());
-        if let Some(answer) = names.names.get_mut(name) {
-            (answer.looked_up, answer.pending) = (now, true);
+        let Some(names) = self.askers.get_mut(asker) else {
             return;
-        }
-        if names.names.len() >= MOST_NAMES_OF_INSTANCE {
-            names.forget_oldest();
-            self.names -= 1;
-        }
-        let answer = Answer {
-            looked_up: now,
-            pending: true,
-            addresses: BTreeSet::new(),
         };
-        names.names.insert(name.clone(), answer);
-        self.names += 1;
-        self.make_room();
+        self.clock += 1;
+        self.by_age.remove(&names.last);
+        names.last = self.clock;
+        self.by_age.insert(self.clock, asker.clone());
+        if let Some(answer) = names.names.get_mut(name) {
+            answer.pending = true;
+        }
     }
 
-    /// An address answered. True if it is the first of this look-up.
-    pub(super) fn answered(&mut self, asker: &Asker, name: &Name, address: Address) -> bool {
-        let known = |lookups: &Self| {
-            let names = lookups.askers.get(asker);
-            names.is_some_and(|names| names.names.contains_key(name))
+    /// An address answered, to the look-up of this number.
+    pub(super) fn answered(
+        &mut self,
+        asker: &Asker,
+        name: &Name,
+        number: Option<u64>,
+        address: Address,
+    ) -> Answered {
+        let answer = self.answer(asker, name);
+        let is_first = match (number, answer.number) {
+            (Some(number), Some(newest)) if number < newest => return Answered::Overtaken,
+            (Some(number), Some(newest)) => number > newest,
+            (Some(_), None) => true,
+            (None, _) => answer.pending,
         };
-        if !known(self) {
-            // A log may begin in the middle.
-            self.begin(asker, name);
-        }
-        let names = self.askers.get_mut(asker);
-        let Some(answer) = names.and_then(|names| names.names.get_mut(name)) else {
-            return false;
-        };
-        let first = std::mem::take(&mut answer.pending);
-        if first {
+        if is_first {
             answer.addresses.clear();
+            answer.number = number;
         }
+        answer.pending = false;
         if answer.addresses.len() < MOST_ADDRESSES {
             answer.addresses.insert(address);
         }
-        first
+        if !is_first {
+            return Answered::Again;
+        }
+        self.looked_up(asker, name);
+        Answered::First
     }
 
-    /// The name has no address any more (DNS-5).
-    pub(super) fn has_none(&mut self, asker: &Asker, name: &Name) {
+    /// The name has no address any more, or none that may be granted (DNS-5), as the look-up of this number found out.
+    pub(super) fn has_none(&mut self, asker: &Asker, name: &Name, number: Option<u64>) {
+        let answer = self.answer(asker, name);
+        if let (Some(number), Some(newest)) = (number, answer.number)
+            && number < newest
+        {
+            return;
+        }
+        answer.addresses.clear();
+        answer.number = number.or(answer.number);
+        self.looked_up(asker, name);
+    }
+
+    /// The asker reached an address that it has no name for. It may have had one before it was forgotten.
+    pub(super) fn has_no_name(&mut self, asker: &Asker) {
+        let was_forgotten = self.gone.remove(asker);
+        let may_be = self.more_are_gone && self.missed == 0 && !self.askers.contains_key(asker);
+        if was_forgotten || may_be {
+            self.missed += 1;
+        }
+    }
+
+    /// What is known of the name, in the place that it takes among those of the asker.
+    fn answer(&mut self, asker: &Asker, name: &Name) -> &mut Answer {
+        let is_known = |lookups: &Self| {
+            let names = lookups.askers.get(asker);
+            names.is_some_and(|names| names.names.contains_key(name))
+        };
+        if !is_known(self) {
+            self.clock += 1;
+            let now = self.clock;
+            let names = self.askers.entry(asker.clone()).or_default();
+            self.by_age.remove(&names.last);
+            names.last = now;
+            self.by_age.insert(now, asker.clone());
+            if names.names.len() >= MOST_NAMES_OF_INSTANCE {
+                names.forget_oldest();
+                self.names -= 1;
+            }
+            self.names += 1;
+            // The newest is not the oldest, so it stays.
+            names.names.insert(name.clone(), Answer::new(now));
+            self.make_room();
+        }
+        let names = self.askers.entry(asker.clone()).or_default();
+        let now = self.clock;
+        names
+            .names
+            .entry(name.clone())
+            .or_insert_with(|| Answer::new(now))
+    }
+
+    fn looked_up(&mut self, asker: &Asker, name: &Name) {
+        self.clock += 1;
         let names = self.askers.get_mut(asker);
         if let Some(answer) = names.and_then(|names| names.names.get_mut(name)) {
-            answer.addresses.clear();
+            answer.looked_up = self.clock;
         }
     }
 
@@ -110,19 +182,9 @@ impl Lookups {
         found.into_iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// Another process writes from here on, whose instances are numbered anew.
-    pub(super) fn start_anew(&mut self) {
-        let (clock, forgotten) = (self.clock, self.forgotten);
-        *self = Self {
-            clock,
-            forgotten,
-            ..Self::default()
-        };
-    }
-
-    /// The number of instances that were forgotten for others.
-    pub(super) fn forgotten(&self) -> u64 {
-        self.forgotten
+    /// The number of instances that were forgotten for others and heard of again.
+    pub(super) fn missed(&self) -> u64 {
+        self.missed
     }
 
     fn make_room(&mut self) {
@@ -132,7 +194,22 @@ impl Lookups {
             };
             let names = self.askers.remove(&asker);
             self.names -= names.map_or(0, |names| names.names.len());
-            self.forgotten += 1;
+            if self.gone.len() < MOST_GONE {
+                self.gone.insert(asker);
+            } else {
+                self.more_are_gone = true;
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn new(now: u64) -> Self {
+        Self {
+            looked_up: now,
+            number: None,
+            pending: true,
+            addresses: BTreeSet::new(),
         }
     }
 }
@@ -158,6 +235,9 @@ const MOST_NAMES: usize = 32_768;
 /// Instances of which names are known.
 const MOST_ASKERS: usize = 8_192;
 
+/// Instances that are known to have been forgotten: some ten megabytes.
+const MOST_GONE: usize = 1 << 17;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,27 +251,65 @@ mod tests {
     }
 
     fn asker(instance: u64) -> Asker {
-        ("web".into(), instance)
+        Asker {
+            process: 1,
+            component: "web".into(),
+            instance,
+        }
     }
 
     #[test]
     fn the_newest_answer_replaces_and_the_newest_name_comes_first() {
+        // As a log has it whose answers say which look-up they belong to, and as an older one does.
+        for numbered in [true, false] {
+            let number = |number: u64| numbered.then_some(number);
+            let mut lookups = Lookups::default();
+            let (a, b) = (name("a.test"), name("b.test"));
+            let first = lookups.answered(&asker(1), &a, number(1), address(1));
+            assert_eq!(first, Answered::First);
+            let again = lookups.answered(&asker(1), &a, number(1), address(2));
+            assert_eq!(again, Answered::Again);
+            lookups.begin(&asker(1), &b);
+            lookups.answered(&asker(1), &b, number(2), address(2));
+            assert_eq!(lookups.names_of(&asker(1), address(2)), [b.clone(), a.clone()]);
+            // Not before it has answered.
+            lookups.begin(&asker(1), &a);
+            assert_eq!(lookups.names_of(&asker(1), address(1)), std::slice::from_ref(&a));
+            lookups.answered(&asker(1), &a, number(3), address(3));
+            assert_eq!(lookups.names_of(&asker(1), address(1)), []);
+            lookups.has_none(&asker(1), &b, number(4));
+            assert_eq!(lookups.names_of(&asker(1), address(2)), []);
+            assert_eq!(lookups.names_of(&asker(2), address(3)), []);
+        }
+    }
+
+    #[test]
+    fn of_two_look_ups_in_flight_the_later_one_counts() {
         let mut lookups = Lookups::default();
-        let (a, b) = (name("a.test"), name("b.test"));
+        let a = name("a.test");
         lookups.begin(&asker(1), &a);
-        assert!(lookups.answered(&asker(1), &a, address(1)));
-        assert!(!lookups.answered(&asker(1), &a, address(2)));
-        lookups.begin(&asker(1), &b);
-        lookups.answered(&asker(1), &b, address(2));
-        assert_eq!(lookups.names_of(&asker(1), address(2)), [b.clone(), a.clone()]);
-        // Not before it has answered.
         lookups.begin(&asker(1), &a);
-        assert_eq!(lookups.names_of(&asker(1), address(1)), std::slice::from_ref(&a));
-        lookups.answered(&asker(1), &a, address(3));
+        lookups.answered(&asker(1), &a, Some(2), address(2));
+        let late = lookups.answered(&asker(1), &a, Some(1), address(1));
+        assert_eq!(late, Answered::Overtaken);
         assert_eq!(lookups.names_of(&asker(1), address(1)), []);
-        lookups.has_none(&asker(1), &b);
-        assert_eq!(lookups.names_of(&asker(1), address(2)), []);
-        assert_eq!(lookups.names_of(&asker(2), address(3)), []);
+        lookups.has_none(&asker(1), &a, Some(1));
+        assert_eq!(lookups.names_of(&asker(1), address(2)), std::slice::from_ref(&a));
+        // Nor does an older one bring back what a later one has found to be nowhere.
+        lookups.has_none(&asker(1), &a, Some(4));
+        lookups.answered(&asker(1), &a, Some(3), address(3));
+        assert_eq!(lookups.names_of(&asker(1), address(3)), []);
+    }
+
+    #[test]
+    fn an_instance_of_another_process_is_another() {
+        let mut lookups = Lookups::default();
+        lookups.answered(&asker(1), &name("a.test"), Some(1), address(1));
+        let other = Asker {
+            process: 2,
+            ..asker(1)
+        };
+        assert_eq!(lookups.names_of(&other, address(1)), []);
     }
 
     #[test]
@@ -199,18 +317,34 @@ mod tests {
         let mut lookups = Lookups::default();
         for number in 0..3 * MOST_NAMES {
             let name = name(&format!("n{number}.test"));
-            lookups.begin(&asker((number / 1000) as u64), &name);
-            lookups.answered(&asker((number / 1000) as u64), &name, address(1));
+            let asker = asker((number / 1000) as u64);
+            lookups.begin(&asker, &name);
+            lookups.answered(&asker, &name, Some(number as u64), address(1));
         }
         let held: usize = lookups.askers.values().map(|names| names.names.len()).sum();
         assert_eq!(lookups.names, held);
         assert!(held <= MOST_NAMES);
         assert_eq!(lookups.by_age.len(), lookups.askers.len());
         for instance in 0..2 * MOST_ASKERS as u64 {
-            lookups.begin(&asker(1_000_000 + instance), &name("a.test"));
+            lookups.answered(&asker(1_000_000 + instance), &name("a.test"), None, address(1));
         }
         assert!(lookups.askers.len() <= MOST_ASKERS);
         assert_eq!(lookups.by_age.len(), lookups.askers.len());
-        assert!(lookups.forgotten() > 0);
+    }
+
+    #[test]
+    fn an_instance_is_missed_only_if_it_is_heard_of_again() {
+        let mut lookups = Lookups::default();
+        for instance in 0..2 * MOST_ASKERS as u64 {
+            lookups.answered(&asker(instance), &name("a.test"), Some(instance), address(1));
+        }
+        assert_eq!(lookups.missed(), 0);
+        // It never looked anything up, and this one is remembered.
+        lookups.has_no_name(&asker(1_000_000));
+        lookups.has_no_name(&asker(2 * MOST_ASKERS as u64 - 1));
+        assert_eq!(lookups.missed(), 0);
+        lookups.has_no_name(&asker(0));
+        lookups.has_no_name(&asker(0));
+        assert_eq!(lookups.missed(), 1);
     }
 }

@@ -20,12 +20,18 @@ pub struct Seen {
     uses: BTreeMap<Arc<str>, HashMap<Target, Use>>,
     /// Their number.
     number: usize,
+    /// What each list was needed for and nothing came of: look-ups without an answer, requests of which no address could be
+    /// dialled.
+    tried: BTreeMap<Arc<str>, HashMap<Target, Use>>,
+    /// Their number.
+    number_tried: usize,
     refusals: BTreeMap<RefusalKey, Refusal>,
     unanswered: BTreeMap<(Arc<str>, Name), Unanswered>,
     /// What did not fit.
     left_out: u64,
     lost: u64,
     forgotten: u64,
+    has_permits: bool,
 }
 
 type RefusalKey = (Arc<str>, String, String, String);
@@ -68,13 +74,20 @@ impl Seen {
 
     /// The uses of a list, the earliest first.
     pub fn uses_of(&self, list: &str) -> Vec<&Use> {
-        let uses = self.uses.get(list);
-        let mut uses: Vec<&Use> = uses.into_iter().flat_map(HashMap::values).collect();
-        uses.sort_by(|a, b| {
-            let key = |of: &Use| (of.times.first.clone(), format!("{:?}", of.target));
-            key(a).cmp(&key(b))
-        });
-        uses
+        in_order(self.uses.get(list))
+    }
+
+    /// What the list was needed for and nothing came of, the earliest first: an entry for it is not one that was never used.
+    pub fn tried_of(&self, list: &str) -> Vec<&Use> {
+        let own = self.uses.get(list);
+        let mut tried = in_order(self.tried.get(list));
+        tried.retain(|one| !own.is_some_and(|own| own.contains_key(&one.target)));
+        tried
+    }
+
+    /// True if anything at all was permitted. A log of denials alone does not say what is used.
+    pub fn has_permits(&self) -> bool {
+        self.has_permits
     }
 
     /// What was refused by what no entry lifts.
@@ -97,7 +110,7 @@ impl Seen {
         self.lost
     }
 
-    /// The instances whose look-ups were forgotten: what they connected to afterwards is proposed by address.
+    /// The instances whose look-ups were forgotten before they connected to something: that is proposed by address.
     pub fn forgotten(&self) -> u64 {
         self.forgotten
     }
@@ -105,6 +118,31 @@ impl Seen {
     /// True if nothing was seen that is not in here.
     pub fn is_complete(&self) -> bool {
         self.left_out == 0 && self.lost == 0 && self.forgotten == 0
+    }
+
+    pub(super) fn permit(&mut self) {
+        self.has_permits = true;
+    }
+
+    /// True if it was used.
+    pub(super) fn has(&self, list: &Arc<str>, target: &Target) -> bool {
+        self.uses.get(list).is_some_and(|uses| uses.contains_key(target))
+    }
+
+    /// Notes that the list was needed for it, whatever comes of it.
+    pub(super) fn tried(&mut self, list: &Arc<str>, target: Target, at: &str) {
+        if self.has(list, &target) {
+            return;
+        }
+        let tried = self.tried.entry(Arc::clone(list)).or_default();
+        if let Some(own) = tried.get_mut(&target) {
+            own.times.again(at);
+        } else if self.number_tried < MOST_USES {
+            self.number_tried += 1;
+            tried.insert(target.clone(), Use::new(target, at));
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
+        }
     }
 
     pub(super) fn lose(&mut self, lines: u64) {
@@ -137,10 +175,12 @@ impl Seen {
         }
     }
 
-    /// Takes back the uses that are not to be proposed after all.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Arc<str>, &Target) -> bool) {
+    /// Takes back the uses that are not to be proposed after all. They were tried.
+    pub(super) fn take_back(&mut self, mut keep: impl FnMut(&Arc<str>, &Target) -> bool) {
         for (list, uses) in &mut self.uses {
-            uses.retain(|target, _| keep(list, target));
+            let taken = uses.extract_if(|target, _| !keep(list, target));
+            let tried = self.tried.entry(Arc::clone(list)).or_default();
+            tried.extend(taken);
         }
         self.uses.retain(|_, uses| !uses.is_empty());
         self.number = self.uses.values().map(HashMap::len).sum();
@@ -182,6 +222,8 @@ impl Seen {
                 times: Times::once(at),
             };
             self.unanswered.insert(key, unanswered);
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
         }
     }
 
@@ -189,4 +231,11 @@ impl Seen {
     pub(super) fn answer(&mut self, component: &Arc<str>, name: &Name) {
         self.unanswered.remove(&(Arc::clone(component), name.clone()));
     }
+}
+
+/// The earliest first.
+fn in_order(uses: Option<&HashMap<Target, Use>>) -> Vec<&Use> {
+    let mut uses: Vec<&Use> = uses.into_iter().flat_map(HashMap::values).collect();
+    uses.sort_by_cached_key(|of| (of.times.first.clone(), format!("{:?}", of.target)));
+    uses
 }

@@ -11,11 +11,13 @@ use super::*;
 fn event<'a>(attempt: &'a str, destination: &'a str, name: Option<&'a str>) -> Event<'a> {
     Event {
         at: "2026-03-01T09:30:00.000Z",
+        process: 1,
         component: "web",
         instance: 1,
         attempt,
         destination,
         name,
+        lookup: None,
         refused: None,
     }
 }
@@ -362,10 +364,11 @@ fn a_name_without_an_address_is_told_and_ends_what_it_granted() {
     collector.decision(&event("dns.lookup", "none.test", None));
     collector.decision(&event("dns.lookup", "a.test", None));
     collector.failed_lookup(&FailedLookup {
+        process: 1,
         component: "web",
         instance: 1,
         name: "a.test",
-        error: "name-unresolvable",
+        lookup: None,
     });
     collector.decision(&event("tcp.connect", "192.0.2.1:80", None));
     let seen = collector.finish();
@@ -375,6 +378,71 @@ fn a_name_without_an_address_is_told_and_ends_what_it_granted() {
     );
     let unanswered: Vec<&str> = seen.unanswered().map(|one| one.name.as_str()).collect();
     assert_eq!(unanswered, ["none.test"]);
+}
+
+#[test]
+fn two_processes_in_one_log_are_two() {
+    let mut events = looked_up("a.test", &["192.0.2.1"]);
+    events.push(event("tcp.connect", "192.0.2.1:80", None));
+    // Its instances are numbered anew, and it looked nothing up.
+    let mut other = event("tcp.connect", "192.0.2.1:81", None);
+    other.process = 2;
+    events.push(other);
+    // The first one goes on, as it does while another one takes its place.
+    events.push(event("tcp.connect", "192.0.2.1:82", None));
+    assert_eq!(proposed(&events), ["*://192.0.2.1:81", "*://a.test:{80,82}"]);
+}
+
+#[test]
+fn of_two_look_ups_in_flight_the_later_one_counts() {
+    let numbered = |address, number| {
+        let mut answer = event("dns.answer", address, Some("a.test"));
+        answer.lookup = Some(number);
+        answer
+    };
+    let events = [
+        event("dns.lookup", "a.test", None),
+        event("dns.lookup", "a.test", None),
+        numbered("192.0.2.2", 2),
+        numbered("192.0.2.1", 1),
+        event("tcp.connect", "192.0.2.2:80", None),
+    ];
+    assert_eq!(proposed(&events), ["*://a.test:80"]);
+}
+
+#[test]
+fn what_a_quota_refuses_is_a_use_and_what_came_to_nothing_was_tried() {
+    let quota = |attempt, destination| refused(event(attempt, destination, None), "quota.sockets", None);
+    let quota = seen(&[
+        quota("tcp.connect", "192.0.2.1:80"),
+        quota("http.request", "https://a.test:443"),
+        quota("dns.lookup", "b.test"),
+    ]);
+    assert_eq!(
+        list(&quota, "web", Fold::default()),
+        ["*://192.0.2.1:80", "https://a.test"]
+    );
+    assert_eq!(quota.refusals().count(), 3);
+    assert!(!quota.has_permits());
+    let vain = seen(&[
+        event("dns.lookup", "b.test", None),
+        event("http.request", "https://a.test:443", None),
+        refused(
+            event("http.dial", "10.0.0.1:443", Some("a.test")),
+            "deny.network",
+            None,
+        ),
+    ]);
+    assert_eq!(list(&vain, "web", Fold::default()), [] as [&str; 0]);
+    let hosts = |seen: &Seen| {
+        let tried = seen.tried_of("web");
+        let mut hosts: Vec<String> = tried.iter().map(|one| one.target.host().to_string()).collect();
+        hosts.sort();
+        hosts
+    };
+    assert_eq!(hosts(&quota), ["b.test"]);
+    assert_eq!(hosts(&vain), ["a.test", "b.test"]);
+    assert!(vain.has_permits());
 }
 
 #[test]

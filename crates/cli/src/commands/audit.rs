@@ -28,6 +28,7 @@ use outport_policy::text;
 use outport_records::summary::Summary;
 use outport_records::why::{Question, Why};
 use outport_records::{Code, Destination, Filter, Input, Tally, Verdict as RecordedVerdict, read};
+use outport_runtime::descriptors;
 
 use self::moment::{About, Moment};
 use self::shown::count;
@@ -73,8 +74,8 @@ pub(crate) struct Options {
     code: Vec<String>,
 
     /// Only this destination, by name or address: `db.example.com`, `10.0.0.5:5432`, `*.example.com`; may be given several times
-    #[arg(long, value_name = "HOST[:PORT]", conflicts_with = "why")]
-    destination: Vec<String>,
+    #[arg(long, value_name = "HOST[:PORT]", conflicts_with = "why", value_parser = moment::destination)]
+    destination: Vec<Destination>,
 
     /// Format of the answer
     #[arg(long, value_enum, default_value_t)]
@@ -139,6 +140,8 @@ impl Options {
             return follow::follow(self, &self.filter(), terminal);
         }
         let inputs: Vec<Input> = self.files.iter().cloned().map(Input::named).collect();
+        // All of them are open at once.
+        descriptors::raise_limit();
         match &self.why {
             Some(about) => self.tell_why(about, &inputs, terminal),
             None => self.sum_up(&inputs, terminal),
@@ -156,11 +159,7 @@ impl Options {
                 Verdict::Deny => RecordedVerdict::Deny,
             }),
             codes: self.code.iter().map(|code| Code::written(code)).collect(),
-            destinations: self
-                .destination
-                .iter()
-                .map(|own| Destination::written(own))
-                .collect(),
+            destinations: self.destination.clone(),
         }
     }
 

@@ -220,13 +220,8 @@ impl Options {
     }
 
     /// Learns from logs.
-    fn of_logs(self, mut wanted: Wanted, terminal: Terminal) -> Result<i32, Failure> {
+    fn of_logs(self, wanted: Wanted, terminal: Terminal) -> Result<i32, Failure> {
         let seen = logs::read(&self.logs, terminal)?;
-        // It may be another file than the one that was meant.
-        if wanted.prune && seen.lists().next().is_none() {
-            say_that_nothing_is_pruned("no log says that anything was used", terminal);
-            wanted.prune = false;
-        }
         let app = self.app.pulled(&self.operator.loading, terminal)?;
         let lists = if app.manifest_file().exists() || wanted.then != Then::Show {
             Lists::of_app(&app, &self.component, wanted.then)?
@@ -359,6 +354,19 @@ fn say_that_nothing_is_pruned(why: &str, terminal: Terminal) {
     terminal.show(&warning, &Files::default());
 }
 
+/// Why what was seen does not tell what is never used, if it does not.
+fn why_not_pruned(seen: &Seen) -> Option<&'static str> {
+    if !seen.is_complete() {
+        return Some("not all is known of what was used");
+    }
+    let is_nothing = seen.lists().next().is_none();
+    if !seen.has_permits() && !(is_nothing && seen.refusals().next().is_none()) {
+        return Some("only refusals were seen: a log of `--audit-denials` does not say what is used");
+    }
+    // It may be another file than the one that was meant, or a server that nobody called.
+    is_nothing.then_some("nothing was seen to use a host")
+}
+
 /// Says, shows or writes what comes of it.
 fn conclude(
     lists: &Lists,
@@ -367,8 +375,10 @@ fn conclude(
     write: impl FnOnce(&Change) -> Result<(), Failure>,
     terminal: Terminal,
 ) -> Result<(), Failure> {
-    if wanted.prune && !seen.is_complete() {
-        say_that_nothing_is_pruned("not all is known of what was used", terminal);
+    if wanted.prune
+        && let Some(why) = why_not_pruned(seen)
+    {
+        say_that_nothing_is_pruned(why, terminal);
         wanted.prune = false;
     }
     let comparisons = lists.compare(seen, wanted.fold);
@@ -414,7 +424,8 @@ fn shown(lists: &Lists, comparisons: &[Comparison<'_>], seen: &Seen, wanted: Wan
 
 /// The change as `diff -u` has it.
 fn diff(lists: &Lists, change: &Change) -> String {
-    let name = lists.path().display().to_string();
+    // Whoever made the folder chose its name.
+    let name = text::path(lists.path());
     TextDiff::from_lines(&change.before, &change.after)
         .unified_diff()
         .header(&format!("a/{name}"), &format!("b/{name}"))

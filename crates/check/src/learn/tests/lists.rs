@@ -82,6 +82,12 @@ fn nothing_is_folded_unless_it_is_asked_for() {
             networks,
             &["*://[2001:db8::4]/126:1"],
         ),
+        // A metadata service lies between them.
+        (
+            vec![connect("100.100.100.199:80"), connect("100.100.100.201:80")],
+            networks,
+            &["*://100.100.100.199:80", "*://100.100.100.201:80"],
+        ),
         // Such an entry would say that names may lead to this machine.
         (
             vec![connect("127.0.0.1:1024"), connect("127.0.0.2:1024")],
@@ -163,15 +169,70 @@ fn entries_that_are_there_stay_are_wider_or_were_never_used() {
     ];
     for (present, standing, added, pruned) in rows {
         let entries = entries(present);
-        let comparison = Comparison::of("web", &entries, &uses, Fold::default());
-        let marks = comparison.present.iter().map(|one| match one {
-            Present::Needed { .. } => '=',
-            Present::Wider { .. } => '~',
-            Present::NeverUsed(_) => '-',
-        });
+        let comparison = Comparison::of("web", &entries, (&uses, &[]), Fold::default());
+        let marks = comparison.present.iter().map(mark);
         assert_eq!(marks.collect::<Vec<_>>(), standing, "{present:?}");
         assert_eq!(comparison.additions(false), added, "{present:?}");
         assert_eq!(comparison.additions(true), pruned, "{present:?}");
+    }
+}
+
+#[test]
+fn what_was_asked_for_in_vain_is_not_taken_out() {
+    let mut events = looked_up("db.test", &["192.0.2.1"]);
+    events.extend(looked_up("used.example.com", &["192.0.2.2"]));
+    events.push(event("tcp.connect", "192.0.2.2:80", None));
+    events.push(event("dns.lookup", "down.example.com", None));
+    let seen = seen(&events);
+    let (uses, tried) = (seen.uses_of("web"), seen.tried_of("web"));
+    // (entries that are there, what becomes of each, added where the rest is pruned, taken out)
+    let rows: [Row; 6] = [
+        // It only looked up: the entry has the port, which this run did not see.
+        (&["*://db.test:5432"], &['?'], &["*://used.example.com:80"], &[]),
+        (
+            &["*://down.example.com:80", "*://*.test:5432"],
+            &['?', '?'],
+            &["*://used.example.com:80"],
+            &[],
+        ),
+        // The look-up that failed needs it.
+        (
+            &["*://*.example.com:80"],
+            &['~'],
+            &["tcp://db.test:9", "*://used.example.com:80"],
+            &[],
+        ),
+        (
+            &["*://*.example.com:80", "tcp://down.example.com:81"],
+            &['~', '?'],
+            &["tcp://db.test:9", "*://used.example.com:80"],
+            &["*://*.example.com:80"],
+        ),
+        (
+            &["https://other.test", "tcp://db.test:9"],
+            &['-', '='],
+            &["*://used.example.com:80"],
+            &["https://other.test"],
+        ),
+        (&[], &[], &["tcp://db.test:9", "*://used.example.com:80"], &[]),
+    ];
+    for (present, standing, pruned, taken) in rows {
+        let entries = entries(present);
+        let comparison = Comparison::of("web", &entries, (&uses, &tried), Fold::default());
+        let marks: Vec<char> = comparison.present.iter().map(mark).collect();
+        assert_eq!(marks, standing, "{present:?}");
+        assert_eq!(comparison.additions(true), pruned, "{present:?}");
+        let needless: Vec<String> = comparison.needless().map(ToString::to_string).collect();
+        assert_eq!(needless, taken, "{present:?}");
+    }
+}
+
+fn mark(one: &Present<'_>) -> char {
+    match one {
+        Present::Needed { .. } => '=',
+        Present::AskedFor { .. } => '?',
+        Present::Wider { .. } => '~',
+        Present::NeverUsed(_) => '-',
     }
 }
 
@@ -181,7 +242,7 @@ fn an_entry_with_variables_in_it_is_its_authors() {
     let uses = seen.uses_of("web");
     let parse = |text| Entry::parse_filled_in(text, Location::Code).unwrap();
     let present = [parse("*://192.0.2.0/24:*"), parse("https://never.test")];
-    let comparison = Comparison::of("web", &present, &uses, Fold::default());
+    let comparison = Comparison::of("web", &present, (&uses, &[]), Fold::default());
     assert!(matches!(comparison.present[0], Present::Needed { .. }));
     assert!(matches!(comparison.present[1], Present::NeverUsed(_)));
     assert_eq!(comparison.additions(true), Vec::<String>::new());

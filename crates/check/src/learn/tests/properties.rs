@@ -44,7 +44,8 @@ fn runs() -> impl Strategy<Value = Vec<Event<'static>>> {
         let attempt = if url == 3 { "redis.connect" } else { "http.request" };
         vec![event(attempt, URLS[url], None)]
     });
-    proptest::collection::vec(prop_oneof![lookup, socket, request], 0..12)
+    let failed = (0..NAMES.len()).prop_map(|name| vec![event("dns.lookup", NAMES[name], None)]);
+    proptest::collection::vec(prop_oneof![lookup, socket, request, failed], 0..12)
         .prop_map(|steps| steps.into_iter().flatten().collect())
 }
 
@@ -75,9 +76,9 @@ proptest! {
     ), prune in any::<bool>(), names in any::<bool>()) {
         let fold = Fold { names, networks: names };
         let seen = seen(&events);
-        let uses = seen.uses_of("web");
+        let (uses, tried) = (seen.uses_of("web"), seen.tried_of("web"));
         let present = entries(&there);
-        let comparison = Comparison::of("web", &present, &uses, fold);
+        let comparison = Comparison::of("web", &present, (&uses, &tried), fold);
         let needless: BTreeSet<String> = comparison.needless().map(ToString::to_string).collect();
         let kept = present.iter().filter(|entry| !prune || !needless.contains(&entry.to_string()));
         let added = comparison.additions(prune);
@@ -88,7 +89,11 @@ proptest! {
         for used in &uses {
             prop_assert!(permits(&whole, used), "{used:?} by {written:?}");
         }
-        let again = Comparison::of("web", &written, &uses, fold);
+        let there = AllowList::compile(present.clone());
+        for one in tried.iter().filter(|one| permits(&there, one)) {
+            prop_assert!(permits(&whole, one), "{one:?} by {written:?}, as by {present:?}");
+        }
+        let again = Comparison::of("web", &written, (&uses, &tried), fold);
         prop_assert_eq!(again.additions(prune), Vec::<String>::new());
         if prune {
             prop_assert_eq!(again.needless().count(), 0);

@@ -1,7 +1,9 @@
 //! A summary as one table, for spreadsheets: RFC 4180, with a line of names first.
 //!
-//! A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@`, a tab or a carriage return as a formula, and guests choose
-//! what is in cells. So such a cell gets a `'` in front, which is how spreadsheets mark text. No number begins with one.
+//! A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@`, also in full width, a tab or a carriage return as a formula,
+//! and guests choose what is in cells. So such a cell gets a `'` in front, which is how spreadsheets mark text. No number begins
+//! with one. Where `;` parts cells, as it does for half of Europe, a cell ends at one, whatever is quoted: so a `'` stands in
+//! front of a formula behind `;`, a line break or a tab too.
 
 use outport_policy::text;
 use outport_records::summary::Summary;
@@ -132,19 +134,36 @@ fn line(table: &mut String, cells: [String; NAMES.len()]) {
 }
 
 fn cell(content: &str) -> String {
-    let is_formula = content.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let content = text::terminal(content);
-    let content = if is_formula {
-        format!("'{content}")
-    } else {
-        content
-    };
-    if content.contains(['"', ',', '\'', '\n', '\r']) {
+    let content = without_formulas(&text::terminal(content), content.starts_with(['\t', '\r', '\n']));
+    if content.contains(['"', ',', ';', '\'', '\n', '\r', '\t']) {
         format!("\"{}\"", content.replace('"', "\"\""))
     } else {
         content
     }
 }
+
+/// The content with a `'` in front of whatever a spreadsheet may take for a formula.
+fn without_formulas(content: &str, begins_with_a_break: bool) -> String {
+    let mut marked = String::with_capacity(content.len() + 1);
+    if begins_with_a_break {
+        marked.push('\'');
+    }
+    let mut may_begin = !begins_with_a_break;
+    for own in content.chars() {
+        if may_begin && FORMULAS.contains(&own) {
+            marked.push('\'');
+        }
+        // Quotes and spaces may stand before it.
+        may_begin = BREAKS.contains(&own) || (may_begin && [' ', '"'].contains(&own));
+        marked.push(own);
+    }
+    marked
+}
+
+const FORMULAS: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// What may part cells, also as it is shown.
+const BREAKS: [char; 5] = [';', '\n', '\r', '\t', '\u{fffd}'];
 
 #[cfg(test)]
 mod tests {
@@ -161,7 +180,15 @@ mod tests {
             ("-1", "\"'-1\""),
             ("@SUM(1)", "\"'@SUM(1)\""),
             ("\t=1", "\"' =1\""),
-            ("\r=1", "\"'\u{fffd}=1\""),
+            ("\r=1", "\"'\u{fffd}'=1\""),
+            ("a;=1+1;", "\"a;'=1+1;\""),
+            ("a;\"=1+1", "\"a;\"\"'=1+1\""),
+            ("\u{ff1d}1", "\"'\u{ff1d}1\""),
+            ("\u{ff0b}1", "\"'\u{ff0b}1\""),
+            ("\u{ff0d}1", "\"'\u{ff0d}1\""),
+            ("\u{ff20}a", "\"'\u{ff20}a\""),
+            ("a\n=1", "\"a\u{fffd}'=1\""),
+            ("a;b", "\"a;b\""),
             ("a,b", "\"a,b\""),
             ("add \"*://a\"", "\"add \"\"*://a\"\"\""),
             ("a\nb\u{1b}[2J", "a\u{fffd}b\u{fffd}[2J"),

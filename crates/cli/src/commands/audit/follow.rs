@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use outport_check::Diagnostic;
 use outport_policy::text;
-use outport_records::{Filter, Input, LONGEST_LINE, Record, Tally, read};
+use outport_records::{Filter, Input, LONGEST_LINE, Names, Record, Runs, Tally, read};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Format, Options, line, tell_of};
@@ -34,6 +34,8 @@ pub(super) fn follow(options: &Options, filter: &Filter, terminal: Terminal) -> 
     let mut printer = Printer {
         format: options.format,
         filter,
+        runs: Runs::default(),
+        names: Names::default(),
     };
     match Input::named(path.clone()) {
         Input::StandardInput => printer.standard_input(terminal),
@@ -45,13 +47,21 @@ pub(super) fn follow(options: &Options, filter: &Filter, terminal: Terminal) -> 
 struct Printer<'f> {
     format: Format,
     filter: &'f Filter,
+    runs: Runs,
+    /// Outcomes seldom say the name that their decisions have.
+    names: Names,
 }
 
 impl Printer<'_> {
     /// The line as it is printed, if it is to be.
-    fn shown(&self, line: &[u8]) -> Option<String> {
+    fn shown(&mut self, line: &[u8]) -> Option<String> {
         let record = Record::parse(line).ok()?;
-        self.filter.passes(&record, None).then(|| self.of(&record, line))
+        self.passes(&record).then(|| self.of(&record, line))
+    }
+
+    fn passes(&mut self, record: &Record<'_>) -> bool {
+        let name = self.names.of(self.runs.of(record), record);
+        self.filter.passes(record, name.as_deref())
     }
 
     fn of(&self, record: &Record<'_>, line: &[u8]) -> String {
@@ -70,7 +80,7 @@ impl Printer<'_> {
         let mut printed = Ok(());
         let inputs = [Input::StandardInput];
         let tally: Tally = read(&inputs, |record, reading| {
-            if self.filter.passes(&record, None) {
+            if self.passes(&record) {
                 printed = self.print(&self.of(&record, reading.line));
             }
             if printed.is_err() {

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use outport_records::Timestamp;
 use outport_records::why::Host;
+use outport_records::{Destination, Timestamp};
 
 use crate::numbers::Time;
 
@@ -43,6 +43,35 @@ impl Moment {
 
 const LAST_OF_SECOND: std::time::Duration = std::time::Duration::from_millis(999);
 
+/// The host and the port that somebody wrote, as the log has them: names in lower case and in ASCII, addresses of IPv4 as such.
+fn host_and_port(text: &str, what: &str) -> Result<(Host, Option<u16>), String> {
+    let (host, port) = Host::written(text);
+    let host = match host {
+        Host::Address(address) => Host::Address(address),
+        Host::Name(name) => {
+            let name = outport_policy::Name::parse(&name)
+                .map_err(|error| format!("{what} is neither an address nor a name: {error}"))?;
+            Host::Name(name.as_str().to_owned())
+        }
+    };
+    Ok((host, port))
+}
+
+/// A destination that somebody wrote: an address or a name, `*.` before it for every name below.
+pub(super) fn destination(text: &str) -> Result<Destination, String> {
+    // As destinations of requests stand in the log.
+    let text = text.split_once("://").map_or(text, |(_, authority)| authority);
+    let (below, rest) = match text.strip_prefix("*.") {
+        Some(rest) => ("*.", rest),
+        None => ("", text),
+    };
+    match host_and_port(rest, "the destination")? {
+        (Host::Address(address), port) if below.is_empty() => Ok(Destination::of(address.to_string(), port)),
+        (Host::Address(_), _) => Err("`*.` stands before names only".to_owned()),
+        (Host::Name(name), port) => Ok(Destination::of(format!("{below}{name}"), port)),
+    }
+}
+
 /// An address or a name, at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct About {
@@ -63,14 +92,7 @@ impl FromStr for About {
         if host.is_empty() {
             return Err("write an address or a name before the `@`".into());
         }
-        let (host, port) = Host::written(host);
-        if let Host::Name(name) = &host
-            && let Err(error) = outport_policy::Name::parse(name)
-        {
-            return Err(format!(
-                "what is before the `@` is neither an address nor a name: {error}"
-            ));
-        }
+        let (host, port) = host_and_port(host, "what is before the `@`")?;
         Ok(Self {
             host,
             port,
@@ -151,5 +173,34 @@ mod tests {
             assert!(host(text).is_err(), "{text:?}");
         }
         assert!("10.0.0.5:80".parse::<About>().is_err());
+    }
+
+    #[test]
+    fn a_destination_is_as_the_log_has_it_or_refused() {
+        let is = |host: &str, port| Ok(Destination::of(host.to_owned(), port));
+        let rows = [
+            ("DB.Example.com.", is("db.example.com", None)),
+            ("*.Example.com.:5432", is("*.example.com", Some(5432))),
+            ("b\u{fc}cher.example:443", is("xn--bcher-kva.example", Some(443))),
+            ("https://a.test:443", is("a.test", Some(443))),
+            ("[::ffff:10.0.0.5]:80", is("10.0.0.5", Some(80))),
+            ("::1", is("::1", None)),
+            ("[0:0::1]:53", is("::1", Some(53))),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(destination(text), expected, "{text}");
+        }
+        for text in [
+            "",
+            "*",
+            "*.",
+            "*.10.0.0.5",
+            "a b",
+            "a.test:99999",
+            "10.0.0.0/8",
+            "a..b",
+        ] {
+            assert!(destination(text).is_err(), "{text}");
+        }
     }
 }

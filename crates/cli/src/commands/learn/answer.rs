@@ -30,8 +30,12 @@ impl Answer {
     /// Writes all of it.
     pub(super) fn write(&mut self, text: &str) -> io::Result<()> {
         match &mut self.0 {
-            Some(kept) => kept.write_all(text.as_bytes()),
-            None => io::stdout().write_all(text.as_bytes()),
+            // Who reads it may have seen enough before its end.
+            Some(kept) => match kept.write_all(text.as_bytes()) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                written => written,
+            },
+            None => crate::terminal::print(text),
         }
     }
 }

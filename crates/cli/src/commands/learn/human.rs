@@ -51,6 +51,10 @@ impl Report<'_> {
         writeln!(f, "{}", self.colours.with(Colour::Bold, &name))?;
         let needed = list.present.iter().filter_map(|one| match one {
             Present::Needed { entry, uses } => Some(('=', shown(entry), used(uses) + "; " + &place(entry))),
+            Present::AskedFor { entry, uses } => {
+                let why = format!("{}, and nothing more came of it; {}", used(uses), place(entry));
+                Some(('=', shown(entry), why))
+            }
             _ => None,
         });
         let missing = list.missing.iter().map(|one| {
@@ -72,7 +76,7 @@ impl Report<'_> {
             writeln!(f, "  nothing is needed: it used no host")?;
         }
         let wider = list.present.iter().filter_map(|one| match one {
-            Present::Wider { entry, .. } => Some(*entry),
+            Present::Wider { entry, tried, .. } => Some((*entry, *tried)),
             _ => None,
         });
         let never = list.present.iter().filter_map(|one| match one {
@@ -84,7 +88,12 @@ impl Report<'_> {
         } else {
             "stays; `--prune` takes it out"
         };
-        for entry in wider {
+        for (entry, tried) in wider {
+            let needed = tried.map(|one| {
+                let host = one.target.host();
+                format!("stays: `{host}` was asked for in vain, and nothing else permits that")
+            });
+            let fate = needed.as_deref().unwrap_or(fate);
             self.entry_that_is_there("Wider than this run needs", entry, fate, f)?;
         }
         for entry in never {
@@ -110,13 +119,19 @@ impl Report<'_> {
     }
 
     fn refused(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut refusals = self.seen.refusals().peekable();
-        if refusals.peek().is_some() {
-            let title = "Refused, and nothing is proposed for it:";
+        let (by_quotas, by_others): (Vec<&Refusal>, Vec<&Refusal>) = self
+            .seen
+            .refusals()
+            .partition(|refusal| refusal.reason.starts_with("quota."));
+        let titles = [
+            ("Refused, and nothing is proposed for it:", by_others),
+            ("Refused, since there was too much at a time:", by_quotas),
+        ];
+        for (title, refusals) in titles.iter().filter(|(_, refusals)| !refusals.is_empty()) {
             writeln!(f, "{}", self.colours.with(Colour::Bold, title))?;
-        }
-        for refusal in refusals {
-            writeln!(f, "  {}", text::terminal_lines(&told(refusal)))?;
+            for refusal in refusals {
+                writeln!(f, "  {}", text::terminal_lines(&told(refusal)))?;
+            }
         }
         Ok(())
     }
@@ -124,10 +139,11 @@ impl Report<'_> {
     fn unanswered(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for one in self.seen.unanswered() {
             let line = format!(
-                "`{}` looked up `{}`, {}, and got no address: nothing is proposed for it",
-                text::message(&one.component),
-                one.name,
-                times(&one.times)
+                "`{component}` looked up `{name}`, {}, and got no address: nothing is proposed for it; if it is to be reached, \
+                 see that an entry such as `*://{name}:443`, with its true port, is there",
+                times(&one.times),
+                component = text::message(&one.component),
+                name = one.name,
             );
             writeln!(f, "{}", text::terminal_lines(&line))?;
         }
@@ -140,7 +156,7 @@ impl Report<'_> {
             return Ok(());
         };
         let needed = list.present.iter().filter_map(|one| match one {
-            Present::Needed { entry, .. } => Some(entry.to_string()),
+            Present::Needed { entry, .. } | Present::AskedFor { entry, .. } => Some(entry.to_string()),
             _ => None,
         });
         let missing = list.missing.iter().map(|one| one.least.entry.to_string());
@@ -167,7 +183,7 @@ pub(super) fn warn_of_gaps(seen: &Seen, terminal: Terminal) {
         ),
         (
             seen.forgotten(),
-            "instances looked up too much to remember: what they reached afterwards is listed by address",
+            "instances were not remembered as long as they would have to be: what they reached afterwards is listed by address",
         ),
     ];
     for (number, what) in gaps.into_iter().filter(|(number, _)| *number > 0) {

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use outport_check::learn::{Comparison, Fold, Seen};
-use outport_check::{Diagnostic, ListEdit, edit_lists};
+use outport_check::{Diagnostic, FixError, ListEdit, edit_lists};
 use outport_manifest::{ComponentId, Manifest, Part, SourceFile};
 use outport_policy::{Entry, Location, text};
 
@@ -136,7 +136,10 @@ impl Lists {
             .lists()
             .filter(|name| !known(name) && matches!(self.of, Of::Nothing));
         own.chain(others.map(|name| (name, [].as_slice())))
-            .map(|(name, entries)| Comparison::of(name, entries, &seen.uses_of(name), fold))
+            .map(|(name, entries)| {
+                let (uses, tried) = (seen.uses_of(name), seen.tried_of(name));
+                Comparison::of(name, entries, (&uses, &tried), fold)
+            })
             .collect()
     }
 
@@ -171,21 +174,19 @@ impl Lists {
             } else {
                 Vec::new()
             };
-            match &list.table {
-                _ if add.is_empty() && remove.is_empty() => {}
-                Some(table) => edits.push(ListEdit {
-                    table: table.clone(),
-                    key: "allowed_outbound_hosts".to_owned(),
-                    remove,
-                    add,
-                }),
-                None => {
-                    let name = text::message(&list.name).to_string();
-                    let warning =
-                        Diagnostic::warning(format!("the list of `{name}` is not written by this command"));
-                    let help = format!("write it by hand: {}", quoted(&add));
-                    terminal.show(&warning.helped_by(help), &Files::default());
-                }
+            if add.is_empty() && remove.is_empty() {
+                continue;
+            }
+            let edit = list.table.as_ref().map(|table| ListEdit {
+                table: table.clone(),
+                key: "allowed_outbound_hosts".to_owned(),
+                remove,
+                add: add.clone(),
+            });
+            // One that stands in its trigger has no table of its own. The others are written all the same.
+            match edit.filter(|edit| has_its_table(source, edit)) {
+                Some(edit) => edits.push(edit),
+                None => say_that_it_is_not_written(&list.name, &add, terminal),
             }
         }
         let after = edit_lists(source.text(), &edits).map_err(|error| {
@@ -200,6 +201,23 @@ impl Lists {
             after,
         })
     }
+}
+
+/// True unless the manifest has no such table.
+fn has_its_table(source: &SourceFile, edit: &ListEdit) -> bool {
+    let alone = edit_lists(source.text(), std::slice::from_ref(edit));
+    !matches!(alone, Err(FixError::NoSuchTable(_)))
+}
+
+fn say_that_it_is_not_written(list: &str, add: &[String], terminal: Terminal) {
+    let name = text::message(list).to_string();
+    let warning = Diagnostic::warning(format!("the list of `{name}` is not written by this command"));
+    let help = if add.is_empty() {
+        "take out by hand what is told above".to_owned()
+    } else {
+        format!("write it by hand: {}", quoted(add))
+    };
+    terminal.show(&warning.helped_by(help), &Files::default());
 }
 
 /// Where entries stand that a pruned list does not have. What one item of an older list stands for is taken out together.

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use outport_check::Diagnostic;
 use outport_check::learn::{Collector, Event, FailedLookup, Refused, Seen};
 use outport_policy::text;
-use outport_records::{Decision, Input, Outcome, Record, Stage, Tally, read as read_records};
+use outport_records::why::ends_grants;
+use outport_records::{Decision, Input, Outcome, Record, Runs, Stage, Tally, read as read_records};
+use outport_runtime::descriptors;
 
 use crate::failure::Failure;
 use crate::files::Files;
@@ -20,9 +22,13 @@ use crate::terminal::Terminal;
 /// One of them cannot be read.
 pub(super) fn read(logs: &[PathBuf], terminal: Terminal) -> Result<Seen, Failure> {
     let inputs: Vec<Input> = logs.iter().cloned().map(Input::named).collect();
-    let mut collector = Collector::default();
+    let (mut collector, mut runs) = (Collector::default(), Runs::default());
+    // All of them are open at once.
+    descriptors::raise_limit();
     let tally = read_records(&inputs, |record, _| {
-        take(&mut collector, &record);
+        // Two replicas may write to one log, or to files that are read as one.
+        let process = runs.of(&record).map_or(0, |run| run.number());
+        take(&mut collector, process, &record);
         ControlFlow::Continue(())
     });
     refuse_what_is_unreadable(&tally)?;
@@ -56,27 +62,28 @@ fn refuse_what_is_unreadable(tally: &Tally) -> Result<(), Failure> {
     }
 }
 
-fn take(collector: &mut Collector, record: &Record<'_>) {
+fn take(collector: &mut Collector, process: u64, record: &Record<'_>) {
     match record {
-        Record::Decision(decision) => take_decision(collector, decision),
-        Record::Outcome(outcome) => take_outcome(collector, outcome),
+        Record::Decision(decision) => take_decision(collector, process, decision),
+        Record::Outcome(outcome) => take_outcome(collector, process, outcome),
         Record::Lost { lost, .. } => collector.lost(*lost),
-        Record::Started { .. } => collector.started(),
         _ => {}
     }
 }
 
-fn take_decision(collector: &mut Collector, decision: &Decision<'_>) {
+fn take_decision(collector: &mut Collector, process: u64, decision: &Decision<'_>) {
     let others = decision.also.iter().map(|other| &*other.reason);
     let also = others.into_iter().find(|reason| is_of_others(reason));
     let at = decision.ts.to_string();
     collector.decision(&Event {
         at: &at,
+        process,
         component: &decision.component,
         instance: decision.instance,
         attempt: &decision.attempt,
         destination: &decision.destination,
         name: decision.name.as_deref(),
+        lookup: decision.lookup,
         refused: decision.reason.as_deref().map(|reason| Refused {
             reason,
             detail: decision.detail.as_deref().unwrap_or_default(),
@@ -86,13 +93,15 @@ fn take_decision(collector: &mut Collector, decision: &Decision<'_>) {
     });
 }
 
-fn take_outcome(collector: &mut Collector, outcome: &Outcome<'_>) {
-    if outcome.stage == Stage::Failed && outcome.attempt == "dns.lookup" {
+fn take_outcome(collector: &mut Collector, process: u64, outcome: &Outcome<'_>) {
+    let has_ended = outcome.stage == Stage::Failed && outcome.error.as_deref().is_some_and(ends_grants);
+    if has_ended && outcome.attempt == "dns.lookup" {
         collector.failed_lookup(&FailedLookup {
+            process,
             component: &outcome.component,
             instance: outcome.instance,
             name: &outcome.destination,
-            error: outcome.error.as_deref().unwrap_or_default(),
+            lookup: outcome.decision,
         });
     }
 }

@@ -79,3 +79,34 @@ fn what_does_not_grow_is_refused() {
         assert!(Followed::open(path, true).is_err(), "{}", path.display());
     }
 }
+
+#[test]
+fn an_outcome_passes_by_the_name_that_its_decision_has() {
+    let line = |rest: &str| {
+        format!(
+            r#"{{"ts":"2026-03-01T09:30:00.000Z","process":1772357400000,"component":"web","instance":3,"attempt":"tcp.connect","destination":"10.0.0.5:5432"{rest}}}"#
+        )
+    };
+    let filter = Filter {
+        destinations: vec![outport_records::Destination::written("db.example.com")],
+        ..Filter::default()
+    };
+    let mut printer = Printer {
+        format: Format::Json,
+        filter: &filter,
+        runs: Runs::default(),
+        names: Names::default(),
+    };
+    let rows = [
+        (r#","id":7,"name":"db.example.com","verdict":"allow""#, true),
+        (r#","decision":7,"outcome":"succeeded""#, true),
+        (r#","decision":8,"outcome":"succeeded""#, false),
+        (r#","decision":7,"outcome":"ended""#, true),
+        // It is over, and nobody knows it any more.
+        (r#","decision":7,"outcome":"ended""#, false),
+    ];
+    for (rest, passes) in rows {
+        let shown = printer.shown(line(rest).as_bytes());
+        assert_eq!(shown.is_some(), passes, "{rest}");
+    }
+}
