@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use outport_manifest::ComponentId;
 
-use super::up::{check_component, component_id};
+use super::up::component_id;
 use crate::app_options::AppOptions;
+use crate::app_problem::check_component;
 use crate::building::{Plan, Told};
 use crate::failure::Failure;
 use crate::files::Files;

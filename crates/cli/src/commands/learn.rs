@@ -360,7 +360,8 @@ fn why_not_pruned(seen: &Seen) -> Option<&'static str> {
         return Some("not all is known of what was used");
     }
     let is_nothing = seen.lists().next().is_none();
-    if !seen.has_permits() && !(is_nothing && seen.refusals().next().is_none()) {
+    let says_nothing = is_nothing && seen.refusals().next().is_none();
+    if !seen.has_permits() && !says_nothing {
         return Some("only refusals were seen: a log of `--audit-denials` does not say what is used");
     }
     // It may be another file than the one that was meant, or a server that nobody called.

@@ -15,9 +15,9 @@ use outport_runtime::stdio::WhenFull;
 use outport_runtime::triggers::{Brokers, Event, EventError, Handled, SqsAttribute, SqsMessage, SqsValue};
 
 use self::given::{Attribute, Payload, Topic, now};
-use super::up::check_component;
 use super::{TRAPPED, up};
 use crate::app_options::AppOptions;
+use crate::app_problem::check_component;
 use crate::author_options::Variable;
 use crate::failure::Failure;
 use crate::files::Files;

@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 
 use super::TRAPPED;
 use crate::app_options::AppOptions;
-use crate::app_problem;
+use crate::app_problem::{self, check_component};
 use crate::asking::AskOptions;
 use crate::author_options::{Variable, environment};
 use crate::brokers;
@@ -486,22 +486,6 @@ pub(super) fn status(outcome: Result<i32, CommandError>, terminal: Terminal) -> 
             TRAPPED
         }
     }
-}
-
-/// Refuses a component that the app does not have.
-pub(super) fn check_component(id: &ComponentId, manifest: &Manifest) -> Result<(), Failure> {
-    if manifest.component(id).is_some() {
-        return Ok(());
-    }
-    let known = manifest
-        .components
-        .iter()
-        .map(|component| component.id.value.as_str());
-    let known: Vec<&str> = known.collect();
-    Err(Failure::unusable(app_problem::no_such_component(
-        id.as_str(),
-        &known,
-    )))
 }
 
 pub(super) fn component_id(text: &str) -> Result<ComponentId, IdentifierError> {

@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicUsize;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use outport_policy::{Address, Operator};
+use outport_policy::{Address, Name, Operator};
 use outport_records::why::{Host, Question, Why};
 use outport_records::{Record, Timestamp, Verdict};
 use tokio::sync::oneshot;

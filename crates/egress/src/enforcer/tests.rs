@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicU32;
 
 use futures::FutureExt;
-use outport_policy::Limit;
+use outport_policy::{Limit, LookupOutcome};
 
 use super::*;
 use crate::audit::{AuditOutcome, AuditSink, Outcomes, Stage};

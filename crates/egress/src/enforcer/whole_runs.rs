@@ -25,7 +25,7 @@ use std::sync::Mutex;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use outport_policy::{Address, AllowList, AnswerSource, Host, Scheme};
+use outport_policy::{Address, AllowList, AnswerSource, Host, Name, Scheme};
 use tokio::sync::oneshot;
 
 use self::model::{MInstance, MOperator, Model, Reasons, Speaks};

@@ -12,8 +12,8 @@ use outport_policy::{Entry, Location, text};
 
 use super::Then;
 use crate::app_options::AppOptions;
+use crate::app_problem::check_component;
 use crate::commands::single::name;
-use crate::commands::up::check_component;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::manifest_writer::Change;
