@@ -264,6 +264,9 @@ fn where_the_system_watches_no_more_outport_looks_by_itself() {
         .wait_for_error_text("the system does not tell of all changes");
     watched.serves(1);
     watched.write("web.wasm", fs::read(guest::path("quickstart")).unwrap());
+    watched.serves(2);
     watched.answers("quickstart");
+    // Until the one before has gone, the status of a stop is not yet that of the new one.
+    until("the new one is alone", || children(watched.run.id()).len() == 1);
     watched.run.stop().expect_code(0);
 }
