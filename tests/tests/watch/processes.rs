@@ -258,7 +258,7 @@ fn where_the_system_watches_no_more_outport_looks_by_itself() {
     let outport = plain().after("true");
     let folder: &Path = outport.folder();
     assert!(folder.exists());
-    let watched = Watched::start(outport.mounts("echo 0 > /proc/sys/user/max_inotify_instances"));
+    let mut watched = Watched::start(outport.mounts("echo 0 > /proc/sys/user/max_inotify_instances"));
     watched
         .run
         .wait_for_error_text("the system does not tell of all changes");

@@ -325,7 +325,9 @@ fn say_that_lists_are_open(terminal: Terminal) {
     let warning = Diagnostic::warning(
         "LEARNING: while this runs, every component may reach ANY HOST that nothing but its own list refuses",
     );
-    let warning = warning.helped_by("run so only what you would trust with all of your network");
+    let warning = warning.helped_by(
+        "run so only what you would trust with all of your network; Ctrl-C ends a server, and then the list is proposed",
+    );
     terminal.show(&warning, &Files::default());
     if terminal.is_quiet() {
         terminal.insist("warning: lists of hosts are open while this runs");
@@ -384,7 +386,12 @@ fn conclude(
     }
     let comparisons = lists.compare(seen, wanted.fold);
     match wanted.then {
-        Then::Show => answer.write(&shown(lists, &comparisons, seen, wanted))?,
+        Then::Show => {
+            answer.write(&shown(lists, &comparisons, seen, wanted))?;
+            if lists.have_a_manifest() {
+                terminal.say("Nothing was written: `--diff` shows what `--write` writes");
+            }
+        }
         Then::Diff => {
             let change = lists.change(&comparisons, wanted.prune, terminal)?;
             answer.write(&diff(lists, &change))?;
@@ -416,6 +423,7 @@ fn shown(lists: &Lists, comparisons: &[Comparison<'_>], seen: &Seen, wanted: Wan
                 comparisons,
                 seen,
                 prune: wanted.prune,
+                is_written: wanted.then == Then::Write,
                 colours,
             }
             .to_string()

@@ -28,6 +28,8 @@ pub(super) struct Report<'a> {
     pub(super) comparisons: &'a [Comparison<'a>],
     pub(super) seen: &'a Seen,
     pub(super) prune: bool,
+    /// True if the manifest is changed by it.
+    pub(super) is_written: bool,
     pub(super) colours: Colours,
 }
 
@@ -83,10 +85,10 @@ impl Report<'_> {
             Present::NeverUsed(entry) => Some(*entry),
             _ => None,
         });
-        let fate = if self.prune {
-            "taken out"
-        } else {
-            "stays; `--prune` takes it out"
+        let fate = match (self.prune, self.is_written) {
+            (true, true) => "taken out",
+            (true, false) => "`--write` takes it out",
+            (false, _) => "stays; `--prune` takes it out",
         };
         for (entry, tried) in wider {
             let needed = tried.map(|one| {

@@ -107,6 +107,11 @@ impl Lists {
         }
     }
 
+    /// True if they stand in a manifest.
+    pub(super) fn have_a_manifest(&self) -> bool {
+        matches!(self.of, Of::App(_))
+    }
+
     /// The manifest, or the component.
     pub(super) fn path(&self) -> &Path {
         match &self.of {
