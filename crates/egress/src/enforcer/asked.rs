@@ -1,4 +1,4 @@
-//! The parts of [asking](crate::asking) that look at the state of an instance.
+//! The parts of [asking] that look at the state of an instance.
 
 use std::sync::atomic::Ordering;
 
