@@ -107,6 +107,11 @@ tokio::task_local! {
 }
 
 impl Pass {
+    /// True if nothing is added: nobody was asked, or has said no.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Does something with the additions in force.
     pub(crate) fn with<R>(&self, work: impl FnOnce() -> R) -> R {
         match &self.0 {

@@ -42,8 +42,12 @@ pub(super) async fn send(
     })?;
     let pass = enforcer.ask_first(&destination.attempt(request.method())).await;
     let sent = exchanged(enforcer, outgoing, point, &destination, request, options);
-    // Where it is permitted once, so is what belongs to it, such as the connection that it goes by.
-    pass.during(sent).await
+    if pass.is_empty() {
+        return sent.await;
+    }
+    // Where it is permitted once, so is what belongs to it, such as the connection that it goes by. On the heap, since it is
+    // large and would be moved about.
+    pass.during(Box::pin(sent)).await
 }
 
 /// Judges a request to `destination`, sends it, and waits for the head of the answer.
