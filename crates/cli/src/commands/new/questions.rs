@@ -10,10 +10,12 @@
 //! the end it hands over each key alone and shows none itself, also what is typed before it is asked for: a terminal that goes
 //! to and fro between lines and keys loses some.
 
-use std::sync::{Mutex, PoisonError};
-use std::{env, io};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{env, io, mem};
 
 use console::{Key, Term, measure_text_width};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
 use super::answers::check_reserved;
@@ -75,7 +77,7 @@ fn menu(terminal: &Term, lines: &[String]) -> io::Result<usize> {
             let mark = if index == chosen { MARK } else { "  " };
             terminal.write_line(&in_one_row(terminal, &format!("{mark}{line}")))?;
         }
-        match terminal.read_key()? {
+        match key(terminal)? {
             Key::ArrowDown | Key::Tab | Key::Char('j') => chosen = (chosen + 1) % lines.len(),
             Key::ArrowUp | Key::BackTab | Key::Char('k') => chosen = (chosen + lines.len() - 1) % lines.len(),
             Key::Home => chosen = 0,
@@ -175,7 +177,7 @@ fn line(
 fn typed(terminal: &Term) -> io::Result<String> {
     let mut text = String::new();
     loop {
-        match terminal.read_key()? {
+        match key(terminal)? {
             Key::Enter => {
                 terminal.write_line("")?;
                 return Ok(text);
@@ -208,29 +210,64 @@ const ERASE_LINE: char = '\x15';
 /// Bytes that a terminal takes as one line.
 const LONGEST: usize = 4096;
 
-/// How the terminal was before the first question.
-static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+static KEYS: Mutex<Keys> = Mutex::new(Keys::NotTaken);
+
+/// Whose the keys of the terminal are.
+enum Keys {
+    /// Nothing was asked so far.
+    NotTaken,
+    /// They come one by one, and how the terminal was before.
+    Taken(Termios),
+    /// The terminal is as it was, and stays so.
+    Left,
+}
+
+fn keys() -> MutexGuard<'static, Keys> {
+    KEYS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// From now on keys come one by one. Ctrl-C is a signal as before.
 fn take_the_keys() -> io::Result<()> {
-    let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
-    if before.is_none() {
-        let was = tcgetattr(io::stdin())?;
-        let mut keys = was.clone();
-        keys.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
-        keys.special_codes[SpecialCodeIndex::VMIN] = 1;
-        keys.special_codes[SpecialCodeIndex::VTIME] = 0;
-        tcsetattr(io::stdin(), OptionalActions::Drain, &keys)?;
-        *before = Some(was);
+    let mut keys = keys();
+    if let Keys::NotTaken = *keys {
+        let before = tcgetattr(io::stdin())?;
+        let mut one_by_one = before.clone();
+        one_by_one
+            .local_modes
+            .remove(LocalModes::ICANON | LocalModes::ECHO);
+        one_by_one.special_codes[SpecialCodeIndex::VMIN] = 1;
+        one_by_one.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(io::stdin(), OptionalActions::Drain, &one_by_one)?;
+        *keys = Keys::Taken(before);
     }
     Ok(())
 }
 
+/// The next key.
+///
+/// Reading one changes the terminal to and fro. So it is begun when the key is there, and with the lock held: what a signal
+/// has left as it was is not changed any more.
+fn key(terminal: &Term) -> io::Result<Key> {
+    let input = io::stdin();
+    let mut waiting = [PollFd::new(&input, PollFlags::IN)];
+    while let Err(error) = poll(&mut waiting, None) {
+        if error != Errno::INTR {
+            return Err(error.into());
+        }
+    }
+    match *keys() {
+        Keys::Left => Err(io::ErrorKind::Interrupted.into()),
+        Keys::NotTaken | Keys::Taken(_) => terminal.read_key(),
+    }
+}
+
 /// Leaves the terminal as it was before the first question. A menu hides the cursor.
+///
+/// When it returns that is done, whoever did it.
 pub(super) fn leave_the_terminal() {
-    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let mut keys = keys();
     // Where nothing was asked nothing was changed, and a terminal that is gone needs nothing.
-    if let Some(before) = before {
+    if let Keys::Taken(before) = mem::replace(&mut *keys, Keys::Left) {
         let _ = Term::stderr().show_cursor();
         let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &before);
     }
