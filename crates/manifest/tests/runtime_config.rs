@@ -6,6 +6,7 @@ mod marked;
 
 use marked::{Marked, note_codes, problem_codes, problem_places};
 use outport_manifest::{Database, ModelApi, RuntimeConfig, Service, SourceFile, SqliteBackend, StateDir};
+use outport_policy::TlsNames;
 
 fn networking(lines: &str) -> String {
     format!("[outbound_networking]\n{lines}\n")
@@ -164,6 +165,7 @@ allow_udp = true
 allow_loopback_ports = [53, "80-90"]
 allow_link_local = false
 allow_loopback_answers = true
+tls_names = "required"
 dns_servers = ["9.9.9.9", "127.0.0.1:5353"]
 resolve_disallowed = false
 max_sockets = 4_096
@@ -218,6 +220,7 @@ hosts = ["b.example.com"]
     for (limit, expected) in limits {
         assert_eq!(limit.as_ref().unwrap().value, expected);
     }
+    assert_eq!(networking.tls_names.as_ref().unwrap().value, TlsNames::Required);
     let servers: Vec<_> = networking
         .dns_servers
         .iter()

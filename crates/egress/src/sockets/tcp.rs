@@ -35,11 +35,12 @@ use wasmtime_wasi::sockets::ErrorCode;
 
 use super::connection::{Connection, Receiving, Sending};
 use super::family::Family;
+use super::first_flight::FirstFlight;
 use super::options::{Carried, Options};
 use super::slot::SocketSlot;
 use super::system::{Begun, UnderWay};
 use super::{NotCreated, address, local_address, permitted, system};
-use crate::asking::PendingQuestion;
+use crate::asking::{Pass, PendingQuestion};
 use crate::audit::code_of;
 use crate::denied::Denied;
 use crate::enforcer::{ConnectPermit, Enforcer};
@@ -86,6 +87,8 @@ struct Connecting {
     remote: SocketAddr,
     progress: Progress,
     followed: Option<Arc<Followed>>,
+    /// What was permitted for this connection alone.
+    pass: Pass,
 }
 
 enum Progress {
@@ -180,6 +183,7 @@ impl TcpSocket {
                 remote,
                 progress: Progress::Waiting(socket),
                 followed: None,
+                pass: Pass::default(),
             }),
             other => other,
         };
@@ -328,6 +332,7 @@ impl Connecting {
         if let Progress::Questioned(_, question) = &mut self.progress {
             let pass = ready!(Pin::new(question).poll(cx));
             pass.with(|| self.begin(family))?;
+            self.pass = pass;
         }
         let connection = match &mut self.progress {
             Progress::Begun(connection, under_way) => {
@@ -436,7 +441,8 @@ impl Connecting {
             followed.succeeded(None);
             connection.follow(followed);
         }
-        let (receiving, sending) = connection.directions();
+        let first = FirstFlight::begin(connection.slot().enforcer(), remote, self.pass);
+        let (receiving, sending) = connection.directions(first);
         State::Connected {
             connection,
             remote,

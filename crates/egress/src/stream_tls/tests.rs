@@ -10,7 +10,7 @@ use tokio_rustls::server::TlsStream;
 use super::*;
 use crate::testing::{Script, World};
 use crate::tls::TlsProfile;
-use crate::tls_usage::OpenPort;
+use crate::tls_usage::OpenRemote;
 
 /// A server for `a.example`, and an instance that trusts it.
 struct Scene {
@@ -47,8 +47,10 @@ impl Scene {
     }
 
     /// A connection to port 443, as the policy sees it.
-    fn connected(&self) -> OpenPort {
-        self.enforcer.tls_usage().opened(443)
+    fn connected(&self) -> OpenRemote {
+        self.enforcer
+            .tls_usage()
+            .opened("203.0.113.1:443".parse::<std::net::SocketAddr>().unwrap().into())
     }
 
     /// The two ends of a connection that takes so many bytes on the way.
@@ -102,7 +104,10 @@ async fn a_connection_that_is_made_during_the_handshake_is_asked_about_too() {
     drop(scene.agree(1024).await);
     let (near, far) = duplex(1024);
     let handshake = scene.client.authorize("a.example").unwrap();
-    let meanwhile = scene.enforcer.tls_usage().opened(8443);
+    let meanwhile = scene
+        .enforcer
+        .tls_usage()
+        .opened("203.0.113.1:8443".parse::<std::net::SocketAddr>().unwrap().into());
     let (client, _server) = tokio::join!(handshake.connect(near), scene.server.accept(far));
     assert!(matches!(client, Err(StreamTlsError::Denied)));
     assert!(matches!(
