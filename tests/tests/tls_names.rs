@@ -97,7 +97,7 @@ impl Recorder {
                 let mut read = Vec::new();
                 let _ = stream.set_read_timeout(Some(PATIENCE));
                 let _ = stream.read_to_end(&mut read);
-                let _ = write!(stream, "got {}", read.len());
+                let _ = stream.write_all(format!("got {}", read.len()).as_bytes());
                 own.lock().unwrap().push(read);
             }
         });

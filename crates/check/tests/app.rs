@@ -319,6 +319,68 @@ fn what_is_odd_about_an_entry_is_a_warning() {
 
 // proves: TLS-1
 #[test]
+fn an_explanation_notes_what_holds_where_tls_is_opened() {
+    for (mode, allowed, destination, noted) in [
+        (TlsNames::Denied, "*://a.example:443", "tcp://a.example:443", None),
+        (
+            TlsNames::Off,
+            "*://a.example:443",
+            "tcp://a.example:443",
+            Some("any server, one that is denied"),
+        ),
+        (
+            TlsNames::Allowed,
+            "*://a.example:443",
+            "tcp://a.example:443",
+            Some("names has to be on the list"),
+        ),
+        (
+            TlsNames::Required,
+            "*://a.example:443",
+            "tcp://a.example:443",
+            Some("has to name its server"),
+        ),
+        (
+            TlsNames::Required,
+            "*://10.0.0.1:443",
+            "tcp://10.0.0.1:443",
+            Some("has the address itself"),
+        ),
+        (
+            TlsNames::Allowed,
+            "*://*:443",
+            "tcp://a.example:443",
+            Some("has the address itself or every host"),
+        ),
+        (TlsNames::Allowed, "https://a.example", "https://a.example/", None),
+        (
+            TlsNames::Allowed,
+            "*://a.example:443",
+            "tcp://b.example:443",
+            None,
+        ),
+    ] {
+        let mut operator = operator(&[]);
+        operator.tls_names = mode;
+        let allow = AllowList::parse([allowed]).expect("an entry");
+        let policy = Policy::new("web", Arc::new(allow), Arc::new(operator));
+        let question = destination.parse().expect("a destination");
+        let explanation = explain(&policy, &question, &[], DeniedNames::Resolved);
+        let note = explanation.note.clone().unwrap_or_default();
+        assert_eq!(
+            note.contains("--tls-names"),
+            noted.is_some(),
+            "{mode} {destination}: {note}"
+        );
+        assert!(
+            note.contains(noted.unwrap_or_default()),
+            "{mode} {destination}: {note}"
+        );
+    }
+}
+
+// proves: TLS-1
+#[test]
 fn entries_that_leave_connections_to_no_names_are_told_where_names_hold_them() {
     for (entries, mode, expected) in [
         ("'*://a.example:443', '*://10.0.0.0/8:443'", TlsNames::Allowed, 1),

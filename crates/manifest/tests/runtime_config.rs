@@ -6,7 +6,6 @@ mod marked;
 
 use marked::{Marked, note_codes, problem_codes, problem_places};
 use outport_manifest::{Database, ModelApi, RuntimeConfig, Service, SourceFile, SqliteBackend, StateDir};
-use outport_policy::TlsNames;
 
 fn networking(lines: &str) -> String {
     format!("[outbound_networking]\n{lines}\n")
@@ -220,7 +219,7 @@ hosts = ["b.example.com"]
     for (limit, expected) in limits {
         assert_eq!(limit.as_ref().unwrap().value, expected);
     }
-    assert_eq!(networking.tls_names.as_ref().unwrap().value, TlsNames::Required);
+    assert_eq!(networking.tls_names.as_ref().unwrap().value.as_str(), "required");
     let servers: Vec<_> = networking
         .dns_servers
         .iter()

@@ -54,5 +54,8 @@ fn is_held_to_none(policy: &Policy, host: &Host, port: u16) -> bool {
         usage: Usage::default(),
         now: Instant::now(),
     };
-    matches!(policy.ask(Layer::AllowList, &attempt, &situation), LayerAnswer::Permits(_))
+    matches!(
+        policy.ask(Layer::AllowList, &attempt, &situation),
+        LayerAnswer::Permits(_)
+    )
 }

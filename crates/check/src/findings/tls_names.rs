@@ -17,7 +17,9 @@ pub(super) fn findings(entries: &[Entry], needless: &HashSet<usize>, mode: TlsNa
     let named = entries.iter().filter(|entry| entry.hosts().iter().any(is_name));
     let ranges = named.flat_map(|entry| ports_of_tcp(entry).ranges().to_vec());
     let named: PortSet = ranges.collect();
-    let told = (0..).zip(entries).filter(|(number, _)| !needless.contains(number));
+    let told = (0..)
+        .zip(entries)
+        .filter(|(number, _)| !needless.contains(number));
     told.filter_map(|(_, entry)| void(entry, &named, mode)).collect()
 }
 
@@ -41,9 +43,8 @@ fn void(entry: &Entry, named: &PortSet, mode: TlsNames) -> Option<Diagnostic> {
 /// The ports on which the entry permits TCP sockets.
 fn ports_of_tcp(entry: &Entry) -> PortSet {
     let schemes = entry.schemes().iter();
-    let schemes = schemes.filter(|scheme| {
-        matches!(scheme, EntryScheme::Any | EntryScheme::Socket(Transport::Tcp))
-    });
+    let schemes =
+        schemes.filter(|scheme| matches!(scheme, EntryScheme::Any | EntryScheme::Socket(Transport::Tcp)));
     let ranges = schemes.flat_map(|scheme| entry.ports_for(scheme).ranges().to_vec());
     ranges.collect()
 }
@@ -53,5 +54,8 @@ fn is_name(host: &HostPattern) -> bool {
 }
 
 fn is_address(host: &HostPattern) -> bool {
-    matches!(host, HostPattern::Any | HostPattern::Address(_) | HostPattern::Network(_))
+    matches!(
+        host,
+        HostPattern::Any | HostPattern::Address(_) | HostPattern::Network(_)
+    )
 }

@@ -147,12 +147,8 @@ impl TcpSocket {
         if !address::is_unicast(local.ip()) || !address::is_of(local.ip(), self.family) {
             return Err(ErrorCode::InvalidArgument);
         }
-        let transport = Transport::Tcp;
-        permitted(
-            self.slot
-                .enforcer()
-                .authorize(&Attempt::Bind { transport, local }, self.slot.enforcer().usage()),
-        )?;
+        let (transport, enforcer) = (Transport::Tcp, self.slot.enforcer());
+        permitted(enforcer.authorize(&Attempt::Bind { transport, local }, enforcer.usage()))?;
         // WASI wants an address to be free although a connection of it lingers.
         let _ = sockopt::set_socket_reuseaddr(&*socket, true);
         rustix::net::bind(&*socket, &local).map_err(|errno| match errno {
@@ -415,14 +411,9 @@ impl Connecting {
 
     /// Tells that what was permitted has failed.
     fn failed(&self, error: ErrorCode, said: Option<String>) -> ErrorCode {
-        let attempt = attempt_to(self.remote);
-        let told = (code_of(&error), said);
-        followed::failed_saying(
-            self.slot.enforcer(),
-            self.followed.as_ref(),
-            &attempt,
-            (&told.0, told.1),
-        );
+        let (attempt, code) = (attempt_to(self.remote), code_of(&error));
+        let (enforcer, followed) = (self.slot.enforcer(), self.followed.as_ref());
+        followed::failed_saying(enforcer, followed, &attempt, (&code, said));
         error
     }
 
