@@ -88,6 +88,7 @@ mod sqlite;
 mod stores;
 mod threats;
 mod tls_interface;
+mod tls_names;
 mod trace_context;
 mod triggers;
 mod unread;

@@ -18,3 +18,5 @@ mod outcomes;
 mod quotas;
 #[path = "runtime_limits.rs"]
 mod runtime_limits;
+#[path = "tls_names.rs"]
+mod tls_names;

@@ -54,6 +54,9 @@ codes! {
     /// An entry that switches the rebinding guard off (DNS-9).
     AnyAddress = "entry.any-address", Warning,
         "an entry for a wide network lets any name lead to this machine or link";
+    /// An entry for addresses on ports that names have, where these hold connections (TLS-1).
+    UnheldNames = "entry.unheld-names", Warning,
+        "an entry for addresses lets TLS be for any name on a port where connections are held to names";
     /// An IPv4 network without one for IPv6 (VAL-4).
     V4Only = "entry.v4-only", Warning, "an entry for a public IPv4 network has none for IPv6 beside it";
     /// A range of ports that leaves its end out (VAL-4).

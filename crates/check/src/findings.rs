@@ -7,6 +7,7 @@
 //! | [`breadth`] | one entry | what people mean by such an entry |
 //! | [`protocols`] | one entry | the protocols that there are interfaces for |
 //! | [`needs`] | entries and triggers | imports and exports of the code |
+//! | [`tls_names`] | entries for addresses | entries for names, where TLS is held to these |
 //! | [`grants`] | labels | imports of the code |
 //! | [`operator`] | the deny list | what can be known of it ahead, and what the operator defines |
 //!
@@ -24,11 +25,12 @@ mod operator;
 mod overlap;
 mod parts;
 mod protocols;
+mod tls_names;
 
 use std::collections::{HashMap, HashSet};
 
 use outport_manifest::{RuntimeConfig, Severity};
-use outport_policy::{Entry, KeptOut, Location, Operator, redundant};
+use outport_policy::{Entry, KeptOut, Location, Operator, TlsNames, redundant};
 
 pub(crate) use self::breadth::is_public_suffix;
 pub use self::parts::part_findings;
@@ -55,7 +57,7 @@ pub fn review(
     let kept_out = KeptOut::of(operator);
     let mut findings: Vec<Diagnostic> = subjects
         .iter()
-        .flat_map(|subject| review_one(subject, &kept_out))
+        .flat_map(|subject| review_one(subject, &kept_out, operator.tls_names))
         .collect();
     findings.extend(operator::findings(operator, names));
     findings.extend(config.map_or_else(Vec::new, |config| operator::own_addresses(operator, config)));
@@ -74,7 +76,7 @@ pub fn warnings_at_start(
 }
 
 /// Everything about one component; what its code needs only if that is known.
-fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Diagnostic> {
+fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>, tls_names: TlsNames) -> Vec<Diagnostic> {
     let mut redundant = redundant(subject.entries);
     let mut needless: HashSet<usize> = redundant.iter().map(|one| one.number).collect();
     let mut blocked = HashSet::new();
@@ -96,6 +98,7 @@ fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Diagnostic> 
     findings.extend(protocols::findings(subject, &needless));
     needless.extend(protocols::without_effect(subject));
     findings.extend(breadth::findings(subject.entries, &needless));
+    findings.extend(tls_names::findings(subject.entries, &needless, tls_names));
     let concealed = subject.entries.iter().filter(|entry| entry.is_concealed());
     let concealed: HashMap<&Location, &Entry> = concealed.map(|entry| (entry.location(), entry)).collect();
     let mut findings: Vec<Diagnostic> = findings

@@ -18,6 +18,7 @@ impl RemedyWords for CommandWords {
             Setting::Udp => "`--allow-udp`".into(),
             Setting::LinkLocal => "`--allow-link-local`".into(),
             Setting::LoopbackAnswers => "`--allow-loopback-answers`".into(),
+            Setting::TlsNames(mode) => format!("`--tls-names {mode}`").into(),
             Setting::NoEgressProxy => "`--egress-proxy none`".into(),
             Setting::EgressProxyCredentials => "`--egress-proxy-credentials FILE`".into(),
             Setting::SocketsPerInstance => "`--max-sockets-per-instance`".into(),

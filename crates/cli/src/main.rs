@@ -71,6 +71,7 @@ mod surely;
 mod telemetry;
 mod templates;
 mod terminal;
+mod tls_names;
 mod unknown_argument;
 mod unmatched;
 mod upgrade;

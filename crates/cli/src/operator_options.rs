@@ -17,7 +17,7 @@ use clap::Args;
 use outport_check::{DeniedNames, Diagnostic};
 use outport_egress::EgressProxies;
 use outport_manifest::{DnsServer, Located, OutboundHttp, RuntimeConfig, ServerUrl, SourceFile};
-use outport_policy::{DenyList, Entry, Limit, Location, Operator, PortSet, Quotas, RuntimeLimits};
+use outport_policy::{DenyList, Entry, Limit, Location, Operator, PortSet, Quotas, RuntimeLimits, TlsNames};
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::guest_env::Directory;
 
@@ -38,6 +38,7 @@ use crate::spin_environment;
 use crate::state_options::StateOptions;
 use crate::telemetry::TelemetryOptions;
 use crate::terminal::Terminal;
+use crate::tls_names::TlsNamesOption;
 use crate::written_values::{values_of, values_of_secrets, values_with_urls};
 
 /// Options that only the operator has. They hold for every guest.
@@ -74,6 +75,13 @@ pub(crate) struct OperatorOptions {
     /// connect to it, where an entry permits the address itself: a literal, a network, or `*`.
     #[arg(long)]
     no_resolve_disallowed: bool,
+
+    /// Judge the server name too, where a guest opens TLS [default: denied]
+    ///
+    /// It is judged as a name for the port of the connection, before a byte of TLS goes on. A connection that no name
+    /// opened, since an entry has the address itself or every host, is not held to the names of the list.
+    #[arg(long, value_name = "LAYERS", value_enum)]
+    tls_names: Option<TlsNamesOption>,
 
     /// Read further settings from a runtime config file; `RUNTIME_CONFIG_FILE` names one as with Spin
     #[arg(long, value_name = "FILE")]
@@ -120,7 +128,7 @@ pub(crate) struct OperatorOptions {
 }
 
 /// The options that are read again while guests run, as far as the configuration file says them.
-pub(crate) const READ_AGAIN: [&str; 7] = [
+pub(crate) const READ_AGAIN: [&str; 8] = [
     "allow-link-local",
     "allow-loopback-answers",
     "allow-loopback-ports",
@@ -128,6 +136,7 @@ pub(crate) const READ_AGAIN: [&str; 7] = [
     "disallowed-outbound-hosts",
     "max-sockets",
     "max-sockets-per-instance",
+    "tls-names",
 ];
 
 /// The settings that the operator's options, environment and runtime config file say, in one.
@@ -189,6 +198,7 @@ impl OperatorOptions {
             allow_loopback_answers: now.allow_loopback_answers,
             max_sockets: now.max_sockets,
             max_sockets_per_instance: now.max_sockets_per_instance,
+            tls_names: now.tls_names,
             given: now.given,
             ..self.clone()
         }
@@ -298,6 +308,7 @@ impl OperatorOptions {
             total_connections: config.max_total_connections.map(|limit| limit.value),
             ..defaults
         };
+        let tls_names = self.tls_names.map(TlsNames::from);
         let dns_servers = self.dns_servers(&config.dns_servers, wrong);
         let resolve_in_file = config.resolve_disallowed.is_none_or(|resolve| resolve.value);
         OperatorSettings {
@@ -306,6 +317,9 @@ impl OperatorOptions {
                 limits,
                 quotas,
                 egress_proxy: egress_proxies.as_ref().map(EgressProxies::rule),
+                tls_names: tls_names
+                    .or(config.tls_names.map(|mode| mode.value))
+                    .unwrap_or_default(),
             },
             egress_proxies,
             dns_servers,

@@ -242,6 +242,15 @@ impl Enforcer {
         }
     }
 
+    /// Judges a ClientHello on a connection that is open. It is counted, and recorded where it is refused: what is
+    /// permitted belongs to its connection.
+    pub(crate) fn authorize_hello(&self, attempt: &Attempt<'_>) -> Result<(), Denied> {
+        let mut state = self.state()?;
+        let recording = Recording::OnDenial;
+        self.decide(&mut state, attempt, self.usage(), recording, now())
+            .map(drop)
+    }
+
     /// Judges connecting a socket to `remote`.
     pub(crate) fn authorize_connect(
         &self,

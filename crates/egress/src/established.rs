@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 
-use outport_policy::{Attempt, Endpoint, Layer, Reason, Transport};
+use outport_policy::{Attempt, Endpoint, Host, Layer, Reason, ServerName, Transport};
 use rustix::net::Shutdown;
 
 use crate::audit::EndedBy;
@@ -31,6 +31,8 @@ struct Established {
 pub(crate) enum Way {
     /// A TCP socket of the guest, connected to there.
     Socket(SocketAddr),
+    /// A TCP socket of the guest on which it speaks TLS with these servers (TLS-1).
+    Tls(Vec<Host>, Endpoint),
     /// Made by the host for the guest: of outgoing HTTP, or of another interface.
     Dialed(DialTarget),
 }
@@ -57,7 +59,7 @@ impl Revocable for Established {
         let (Some(enforcer), Some(socket)) = (self.enforcer.upgrade(), self.socket.upgrade()) else {
             return;
         };
-        if !is_forbidden(&enforcer, &self.way.attempt()) {
+        if !self.way.is_forbidden(&enforcer) {
             return;
         }
         if let Some(followed) = self.followed.upgrade() {
@@ -76,13 +78,20 @@ pub(crate) fn is_forbidden(enforcer: &Enforcer, attempt: &Attempt<'_>) -> bool {
 }
 
 impl Way {
-    fn attempt(&self) -> Attempt<'_> {
+    fn is_forbidden(&self, enforcer: &Enforcer) -> bool {
+        let is_forbidden = |attempt| is_forbidden(enforcer, &attempt);
         match self {
-            Self::Socket(remote) => Attempt::Connect {
+            Self::Socket(remote) => is_forbidden(Attempt::Connect {
                 transport: Transport::Tcp,
                 remote: Endpoint::from(*remote),
-            },
-            Self::Dialed(target) => target.attempt(),
+            }),
+            Self::Tls(servers, remote) => servers.iter().any(|server| {
+                is_forbidden(Attempt::ClientHello {
+                    server: ServerName::Host(server),
+                    remote: *remote,
+                })
+            }),
+            Self::Dialed(target) => is_forbidden(target.attempt()),
         }
     }
 }

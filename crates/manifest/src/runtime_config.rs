@@ -10,6 +10,7 @@
 //! allow_loopback_ports = [53, "80-90"]
 //! allow_link_local = false
 //! allow_loopback_answers = false
+//! tls_names = "denied"
 //! dns_servers = ["9.9.9.9", "127.0.0.1:5353"]
 //! resolve_disallowed = true
 //! max_sockets = 4096
@@ -24,14 +25,14 @@
 //! servers of triggers ([`crate::BrokerSettings`]). Other sections that Spin knows are accepted and named in a note;
 //! a section or key that nobody knows is a mistake, as with Spin.
 
-use outport_policy::{BlockedNetwork, Entry, LabelKind, PortSet};
+use outport_policy::{BlockedNetwork, Entry, LabelKind, PortSet, TlsNames};
 
 use crate::reading::brokers::{BrokerSettings, read_broker_settings};
 use crate::reading::client_tls::{ClientTls, read_client_tls};
 use crate::reading::component::note_not_used;
 use crate::reading::definitions::{
     Definition, KeyValueBackend, ModelServer, SqliteBackend, read_client, read_key_value_stores,
-    read_model_server, read_sqlite_databases,
+    read_model_server, read_sqlite_databases, read_word,
 };
 use crate::reading::entries::parse_denied_entry;
 use crate::reading::fields::{Fields, Node};
@@ -114,6 +115,8 @@ pub struct OutboundNetworking {
     pub allow_link_local: Option<Located<bool>>,
     /// Lifts the part of DNS-9 about loopback.
     pub allow_loopback_answers: Option<Located<bool>>,
+    /// By which layers the names of servers are judged where guests open TLS (TLS-1).
+    pub tls_names: Option<Located<TlsNames>>,
     /// Servers instead of the system's (DNS-11).
     pub dns_servers: Vec<Located<DnsServer>>,
     /// Sockets of the whole process.
@@ -241,6 +244,9 @@ fn read_networking(found: &mut Findings, node: Node<'_>) -> Option<OutboundNetwo
             .and_then(|node| read_ports(found, node)),
         allow_link_local: read_flag(found, &mut fields, "allow_link_local"),
         allow_loopback_answers: read_flag(found, &mut fields, "allow_loopback_answers"),
+        tls_names: fields
+            .get("tls_names")
+            .and_then(|node| read_tls_names(found, node)),
         dns_servers: read_dns_servers(found, &mut fields),
         max_sockets: read_limit(found, &mut fields, "max_sockets"),
         max_sockets_per_instance: read_limit(found, &mut fields, "max_sockets_per_instance"),
@@ -352,6 +358,11 @@ fn read_ports(found: &mut Findings, node: Node<'_>) -> Option<Located<PortSet>> 
     Some(Located::new(ports, node.span()))
 }
 
+fn read_tls_names(found: &mut Findings, node: Node<'_>) -> Option<Located<TlsNames>> {
+    let word = read_word(found, node, &TLS_NAMES)?;
+    Some(Located::new(word.parse().ok()?, node.span()))
+}
+
 fn read_port_set(found: &mut Findings, node: Node<'_>) -> Option<PortSet> {
     let text = match node.integer() {
         Some(number) => Located::new(number.to_string(), node.span()),
@@ -373,6 +384,14 @@ fn note_unserved(found: &mut Findings, node: Node<'_>, service: Service) {
         note_not_used(found, node, service.lacking());
     }
 }
+
+/// The words of `tls_names`.
+const TLS_NAMES: [&str; 4] = [
+    TlsNames::Off.as_str(),
+    TlsNames::Denied.as_str(),
+    TlsNames::Allowed.as_str(),
+    TlsNames::Required.as_str(),
+];
 
 /// The other sections that Spin has in this file.
 const SPINS_OTHER_SECTIONS: [(&str, &str); 7] = [

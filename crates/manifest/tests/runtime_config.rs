@@ -164,6 +164,7 @@ allow_udp = true
 allow_loopback_ports = [53, "80-90"]
 allow_link_local = false
 allow_loopback_answers = true
+tls_names = "required"
 dns_servers = ["9.9.9.9", "127.0.0.1:5353"]
 resolve_disallowed = false
 max_sockets = 4_096
@@ -218,6 +219,7 @@ hosts = ["b.example.com"]
     for (limit, expected) in limits {
         assert_eq!(limit.as_ref().unwrap().value, expected);
     }
+    assert_eq!(networking.tls_names.as_ref().unwrap().value.as_str(), "required");
     let servers: Vec<_> = networking
         .dns_servers
         .iter()

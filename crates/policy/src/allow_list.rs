@@ -254,6 +254,12 @@ impl AllowList {
         (reason, closest, None)
     }
 
+    /// The entry that comes closest to permitting TCP to `host`, where none does.
+    pub(crate) fn closest_of_tls(&self, host: &Host, port: u16) -> Option<&Entry> {
+        let (_, closest, _) = self.miss_of_request(host, Protocol::Socket(Transport::Tcp), port);
+        closest
+    }
+
     /// The reason why a name may not be looked up.
     pub(crate) fn miss_of_lookup(&self, name: &Name) -> Miss<'_> {
         if self.is_empty() {

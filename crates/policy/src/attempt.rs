@@ -4,7 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::{Address, Endpoint, Grants, Host, LabelKind, Name, Peers, Scheme, Transport, Usage, text};
+use crate::{
+    Address, Endpoint, Grants, Host, LabelKind, Name, Peers, Scheme, ServerName, Transport, Usage, text,
+};
 
 /// One attempt of a guest to use the network, in the words of the policy.
 #[derive(Clone, Copy, Debug)]
@@ -92,9 +94,16 @@ pub enum Attempt<'a> {
     Tls {
         /// The name, or the address, that the certificate has to be for.
         server: &'a Host,
-        /// The ports that the instance's TCP connections are open to: the host is given streams, and one of these ports
+        /// The endpoints that the instance's TCP connections are open to: the host is given streams, and one of these
         /// is where they lead.
-        ports: &'a [u16],
+        remotes: &'a [Endpoint],
+    },
+    /// Sending a ClientHello on a TCP connection that is open (TLS-1). It opens none.
+    ClientHello {
+        /// What it says of the server.
+        server: ServerName<'a>,
+        /// Where the connection leads.
+        remote: Endpoint,
     },
     /// Opening a store, a database or a model of the host's.
     Open {
@@ -160,6 +169,7 @@ impl Attempt<'_> {
             Self::Request { scheme, .. } => scheme.operations().0,
             Self::Dial { scheme, .. } => scheme.operations().1,
             Self::Tls { .. } => "tls.connect",
+            Self::ClientHello { .. } => "tls.hello",
             Self::Open { kind, .. } => kind.operation(),
         }
     }
@@ -197,6 +207,12 @@ impl fmt::Display for Attempt<'_> {
                 scheme, host, remote, ..
             } => write!(f, "{scheme}://{host} at {remote}"),
             Self::Tls { server, .. } => write!(f, "TLS with {server}"),
+            Self::ClientHello { server, remote } => match server {
+                ServerName::Host(server) => write!(f, "TLS with {server} at {remote}"),
+                ServerName::Missing => write!(f, "TLS without a server name at {remote}"),
+                ServerName::Malformed => write!(f, "malformed TLS at {remote}"),
+                ServerName::TooLong => write!(f, "a ClientHello that is too long at {remote}"),
+            },
             Self::Open { kind, label } => write!(f, "{kind} `{}`", text::excerpt(label)),
         }
     }

@@ -165,6 +165,15 @@ impl Index {
             .map(|id| self.entry(id))
     }
 
+    /// Some entry of the deny list that names hosts by name, for this port: what it denies cannot be told without the name.
+    pub(crate) fn denies_some_name(&self, protocol: Protocol<'_>, port: u16) -> Option<&Entry> {
+        let localhost = [self.names.get("localhost"), self.subdomains.get("localhost")];
+        let mut cells = [&self.named].into_iter().chain(localhost.into_iter().flatten());
+        cells
+            .find_map(|cell| cell.find(Side::Deny, protocol, port))
+            .map(|id| self.entry(id))
+    }
+
     /// Up to which port the list names all for an address, from `port` on; `None` where `port` itself is not named.
     /// There may be more behind it.
     pub(crate) fn reach_of_address(

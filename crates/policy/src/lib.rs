@@ -77,6 +77,7 @@ mod scheme;
 mod setting;
 mod special_purpose;
 pub mod text;
+mod tls_names;
 mod user_info;
 mod wanted;
 
@@ -106,5 +107,6 @@ pub use reason::{Layer, Reason};
 pub use remedy::Remedy;
 pub use scheme::{Protocol, Scheme, Transport};
 pub use setting::{NeutralWords, RemedyWords, Setting};
+pub use tls_names::{ServerName, TlsNames, UnknownTlsNames};
 pub use user_info::without_user_info;
 pub use wanted::{Addition, ListOf, LookupAlone, Wanted};

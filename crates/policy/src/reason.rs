@@ -63,7 +63,7 @@ reasons! {
     DenyCname = "deny.cname", DenyList, "the name is an alias of one on the operator's deny list";
     /// An address in a denied network (DL-6, DL-7).
     DenyNetwork = "deny.network", DenyList, "the address lies in a network that the operator denies";
-    /// A denied server name in TLS (TLS-5).
+    /// A denied server name in TLS (TLS-1, TLS-5).
     DenyTlsName = "deny.tls-name", DenyList, "the operator's deny list names this server of TLS";
 
     /// A privileged port of loopback (RL-1).
@@ -100,6 +100,10 @@ reasons! {
     /// A grant that made room for newer ones (DNS-12).
     GrantEvicted = "grant.evicted", AllowList,
         "a look-up granted this address once, and so many names were looked up since that it made room for them";
+
+    /// A server name in TLS that no entry permits, on a connection that a look-up opened (TLS-1).
+    AllowTlsName = "allow.tls-name", AllowList,
+        "TLS on a connection that was opened because of a name is for names that the allow list has, and this is for none";
 
     /// A name that no entry lets sockets have (DNS-1).
     DnsNameNotAllowed = "dns.name-not-allowed", AllowList,
@@ -207,6 +211,7 @@ mod tests {
             "allow.port",
             "allow.label",
             "allow.name-not-looked-up",
+            "allow.tls-name",
             "grant.replaced",
             "grant.evicted",
             "dns.name-not-allowed",

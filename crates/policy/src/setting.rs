@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 
-use crate::{LabelKind, Remedy};
+use crate::{LabelKind, Remedy, TlsNames};
 
 /// A setting of the host that decides over what a guest may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +29,8 @@ pub enum Setting {
     LinkLocal,
     /// [`RuntimeLimits::loopback_answers`](crate::RuntimeLimits::loopback_answers).
     LoopbackAnswers,
+    /// [`Operator::tls_names`](crate::Operator::tls_names), with what it is to be.
+    TlsNames(TlsNames),
     /// That there is no egress proxy, through which UDP does not go.
     NoEgressProxy,
     /// The user and the password for an egress proxy.
@@ -53,6 +55,7 @@ impl Setting {
             Self::Udp => "`RuntimeLimits::udp`".into(),
             Self::LinkLocal => "`RuntimeLimits::link_local`".into(),
             Self::LoopbackAnswers => "`RuntimeLimits::loopback_answers`".into(),
+            Self::TlsNames(mode) => format!("`Operator::tls_names`, {mode}").into(),
             Self::NoEgressProxy => "no egress proxy".into(),
             Self::EgressProxyCredentials => "`ProxyServer::with`".into(),
             Self::SocketsPerInstance => "`Quotas::sockets_per_instance`".into(),

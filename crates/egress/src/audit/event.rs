@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use outport_policy::text::{into_log as escaped, log as escape, sentence_into_log};
-use outport_policy::{Attempt, Denial, Entry, Host, Name, Permit, Reason, RemedyWords, Rule, text};
+use outport_policy::{
+    Attempt, Denial, Entry, Host, Name, Permit, Reason, RemedyWords, Rule, ServerName, text,
+};
 use serde::{Serialize, Serializer};
 
 use super::timestamp::Timestamp;
@@ -212,7 +214,8 @@ pub(crate) fn destination(attempt: &Attempt<'_>) -> String {
         Attempt::Connect { remote, .. }
         | Attempt::Send { remote }
         | Attempt::Receive { peer: remote }
-        | Attempt::Dial { remote, .. } => remote.to_string(),
+        | Attempt::Dial { remote, .. }
+        | Attempt::ClientHello { remote, .. } => remote.to_string(),
         Attempt::Lookup { name } => name.to_string(),
         Attempt::Answer { address, .. } => address.to_string(),
         Attempt::Request {
@@ -221,8 +224,8 @@ pub(crate) fn destination(attempt: &Attempt<'_>) -> String {
         // Ports only where it is one: which of several was meant is not known.
         Attempt::Tls {
             server,
-            ports: [port],
-        } => format!("{server}:{port}"),
+            remotes: [first, rest @ ..],
+        } if rest.iter().all(|other| other.port == first.port) => format!("{server}:{}", first.port),
         Attempt::Tls { server, .. } => server.to_string(),
         Attempt::Open { label, .. } => text::excerpt(label).to_string(),
     }
@@ -234,6 +237,10 @@ fn name<'a>(attempt: &Attempt<'a>) -> Option<&'a Name> {
         Attempt::Answer { name, .. }
         | Attempt::Dial {
             host: Host::Name(name),
+            ..
+        }
+        | Attempt::ClientHello {
+            server: ServerName::Host(Host::Name(name)),
             ..
         } => Some(name),
         _ => None,

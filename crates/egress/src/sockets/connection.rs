@@ -5,20 +5,27 @@
 //! When the direction [to the peer](Sending) is over the peer sees the end of it, while the guest has the socket. That
 //! nobody [receives](Receiving) any more is nothing that a peer can see, so the system is not told. Either ends when
 //! the socket is closed.
+//!
+//! What the guest sends first passes its [first flight](super::first_flight), which may refuse it: that ends both
+//! directions at once. Afterwards sending looks at one pointer.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use wasmtime_wasi::sockets::ErrorCode;
 
+use super::first_flight::{Ending, FirstFlight, Next};
 use super::slot::SocketSlot;
+use super::system;
 use super::watched::{Direction, Watched, now, retry};
 use crate::audit::EndedBy;
+use crate::established::{self, Way};
 use crate::followed::Followed;
 use crate::host_account::HostAccount;
+use crate::process::connections::Registration;
 
 /// A socket that does not block, and the slot that counts it.
 pub(crate) struct Connection {
@@ -26,13 +33,27 @@ pub(crate) struct Connection {
     slot: Arc<SocketSlot>,
     /// Set once it is established, where anybody wants to know how it ends.
     followed: OnceLock<Arc<Followed>>,
+    /// What came of the TLS that the guest opened, if it was judged.
+    tls: OnceLock<Tls>,
+}
+
+/// TLS of the guest's on a connection.
+enum Tls {
+    /// It may be, until a new deny list forbids its server.
+    Permitted { _registration: Registration },
+    /// It was refused, and with it the connection.
+    Refused,
 }
 
 /// The direction from the peer.
 pub(crate) struct Receiving(Arc<Connection>);
 
 /// The direction to the peer. Dropping it ends it, and the peer is told.
-pub(crate) struct Sending(Arc<Connection>);
+pub(crate) struct Sending {
+    connection: Arc<Connection>,
+    /// Until it is over.
+    pub(super) first: Option<Box<FirstFlight>>,
+}
 
 impl Connection {
     pub(super) fn new(socket: impl Into<Arc<OwnedFd>>, slot: Arc<SocketSlot>) -> Self {
@@ -40,6 +61,7 @@ impl Connection {
             watched: Watched::new(socket),
             slot,
             followed: OnceLock::new(),
+            tls: OnceLock::new(),
         }
     }
 
@@ -57,9 +79,14 @@ impl Connection {
         &self.slot
     }
 
-    /// Both directions, to be taken once.
-    pub(super) fn directions(self: &Arc<Self>) -> (Receiving, Sending) {
-        (Receiving(self.clone()), Sending(self.clone()))
+    /// Both directions, to be taken once. What is sent is looked at until `first` is over, if that is to be.
+    pub(super) fn directions(self: &Arc<Self>, first: Option<Box<FirstFlight>>) -> (Receiving, Sending) {
+        let connection = self.clone();
+        (Receiving(self.clone()), Sending { connection, first })
+    }
+
+    fn is_refused(&self) -> bool {
+        matches!(self.tls.get(), Some(Tls::Refused))
     }
 
     /// Tries `connect`, which says that it would block while the connection is being made, until it does not.
@@ -131,7 +158,13 @@ impl Receiving {
 
     /// The result of a receive, noted for whoever follows the connection.
     fn noted(&self, received: Poll<io::Result<usize>>) -> Poll<Result<usize, ErrorCode>> {
-        let received = received.map_err(ErrorCode::from);
+        let received = match received {
+            // The system's own end of it says less.
+            Poll::Ready(Ok(0) | Err(_)) if self.0.is_refused() => {
+                return Poll::Ready(Err(ErrorCode::ConnectionReset));
+            }
+            received => received.map_err(ErrorCode::from),
+        };
         if let (Some(followed), Poll::Ready(received)) = (self.0.followed.get(), &received) {
             match received {
                 Ok(0) => followed.note_end(EndedBy::Peer),
@@ -146,23 +179,109 @@ impl Receiving {
 impl Sending {
     /// The account that is charged for what is done to send.
     pub(crate) fn account(&self) -> Option<Arc<dyn HostAccount>> {
-        self.0.slot.enforcer().account()
+        self.connection.slot.enforcer().account()
     }
 
     /// Waits until something can be sent, an error among it.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.watched.poll_ready(cx, Direction::Sending)
+        self.connection.watched.poll_ready(cx, Direction::Sending)
     }
 
     /// Sends as much of `bytes` as the system takes now, and says how much. Pending is what the system says now: nobody
     /// is woken.
-    pub(crate) fn try_send(&self, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
-        self.noted(now(|| self.send(bytes)))
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
+        if self.first.is_some() {
+            return self.send_first(None, bytes);
+        }
+        self.connection.try_send(bytes)
     }
 
-    /// Like [`try_send`](Sending::try_send), and waits.
-    pub(crate) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
-        self.noted(self.0.watched.poll(cx, Direction::Sending, || self.send(bytes)))
+    /// Like [`try_send`](Sending::try_send), and waits. While that is pending what was not told to be sent is asked for
+    /// again.
+    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
+        if self.first.is_some() {
+            return self.send_first(Some(cx), bytes);
+        }
+        self.connection.poll_send(cx, bytes)
+    }
+
+    /// The same while the first flight is not over. What of it is not to go on yet counts as sent for the guest, who need
+    /// not wait.
+    #[cold]
+    fn send_first(
+        &mut self,
+        mut cx: Option<&mut Context<'_>>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, ErrorCode>> {
+        let connection = &*self.connection;
+        let mut send = |bytes: &[u8]| match &mut cx {
+            Some(cx) => connection.poll_send(cx, bytes),
+            None => connection.try_send(bytes),
+        };
+        let Some(first) = &mut self.first else {
+            return send(bytes);
+        };
+        match first.take(bytes) {
+            Next::Taken => return Poll::Ready(Ok(bytes.len())),
+            Next::Pass(length) => {
+                let sent = ready!(send(&bytes[..length]))?;
+                first.passed(&bytes[..sent]);
+                return Poll::Ready(Ok(sent));
+            }
+            Next::SendKept => {}
+            Next::Judge(ending) => connection.judge(first, ending)?,
+            Next::Refused => return Poll::Ready(Err(ErrorCode::ConnectionReset)),
+        }
+        let mut told = 0;
+        while !first.is_over() {
+            let waiting = first.to_send(bytes.len() - told);
+            match send(waiting) {
+                Poll::Ready(sent) => told += first.sent(sent?),
+                Poll::Pending if told == 0 => return Poll::Pending,
+                Poll::Pending => break,
+            }
+            if told == bytes.len() {
+                break;
+            }
+        }
+        if first.is_over() {
+            self.first = None;
+        }
+        if told > 0 || bytes.is_empty() {
+            return Poll::Ready(Ok(told));
+        }
+        send(bytes)
+    }
+
+    /// Sends what was kept of a first flight that the guest does not go on with, as far as that may go on.
+    #[cold]
+    fn end_first(&mut self) {
+        let connection = &*self.connection;
+        let Some(first) = &mut self.first else { return };
+        let next = match first.end() {
+            Next::Judge(ending) if connection.judge(first, ending).is_err() => Next::Refused,
+            next => next,
+        };
+        if next == Next::Refused {
+            return;
+        }
+        while !first.to_send(0).is_empty() {
+            match connection.try_send(first.to_send(0)) {
+                Poll::Ready(Ok(sent)) => first.sent(sent),
+                // Nobody waits for it any more.
+                _ => return,
+            };
+        }
+    }
+}
+
+impl Connection {
+    fn try_send(&self, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
+        self.sent(now(|| self.send(bytes)))
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
+        self.sent(self.watched.poll(cx, Direction::Sending, || self.send(bytes)))
     }
 
     #[expect(
@@ -171,13 +290,13 @@ impl Sending {
     )]
     fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         // Rust's own `main` ignores SIGPIPE; a program that embeds this need not.
-        retry(|| rustix::net::send(&self.0.watched, bytes, SendFlags::NOSIGNAL))
+        retry(|| rustix::net::send(&self.watched, bytes, SendFlags::NOSIGNAL))
     }
 
     /// The result of a send, noted for whoever follows the connection.
-    fn noted(&self, sent: Poll<io::Result<usize>>) -> Poll<Result<usize, ErrorCode>> {
+    fn sent(&self, sent: Poll<io::Result<usize>>) -> Poll<Result<usize, ErrorCode>> {
         let sent = sent.map_err(ErrorCode::from);
-        if let (Some(followed), Poll::Ready(sent)) = (self.0.followed.get(), &sent) {
+        if let (Some(followed), Poll::Ready(sent)) = (self.followed.get(), &sent) {
             match sent {
                 Ok(length) => followed.count_sent(*length),
                 Err(error) => followed.note_error(error),
@@ -185,12 +304,39 @@ impl Sending {
         }
         sent
     }
+
+    /// Judges the ClientHello that a first flight has kept (TLS-1). Where it may go on the connection closes as soon as a
+    /// new deny list forbids its server (DL-9); where it is refused it ends right here (TLS-3).
+    fn judge(&self, first: &mut FirstFlight, ending: Ending) -> Result<(), ErrorCode> {
+        let enforcer = self.slot.enforcer();
+        let followed = self.followed.get();
+        match first.judge(enforcer, ending) {
+            Ok(servers) if servers.is_empty() => Ok(()),
+            Ok(servers) => {
+                let way = Way::Tls(servers, first.remote());
+                let _registration = established::register(enforcer, self.socket(), way, followed);
+                let _ = self.tls.set(Tls::Permitted { _registration });
+                Ok(())
+            }
+            Err(_) => {
+                if let Some(followed) = followed {
+                    followed.note_end(EndedBy::Policy);
+                }
+                let _ = self.tls.set(Tls::Refused);
+                system::reset(&self.watched);
+                Err(ErrorCode::ConnectionReset)
+            }
+        }
+    }
 }
 
 impl Drop for Sending {
     /// Tells the peer that it was all. Where nobody else has the socket it is closed right after this, which says so.
     fn drop(&mut self) {
-        let Self(connection) = self;
+        if self.first.is_some() {
+            self.end_first();
+        }
+        let Self { connection, .. } = self;
         if let Some(followed) = connection.followed.get() {
             followed.note_end_by_guest();
         }

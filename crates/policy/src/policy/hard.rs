@@ -49,6 +49,7 @@ impl Policy {
                 ..
             } => unreachable_address(*address),
             Attempt::Tls { .. }
+            | Attempt::ClientHello { .. }
             | Attempt::CreateSocket { .. }
             | Attempt::Lookup { .. }
             | Attempt::Open { .. } => None,

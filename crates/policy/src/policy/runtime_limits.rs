@@ -29,6 +29,7 @@ impl Policy {
             | Attempt::Listen { .. }
             | Attempt::Accept { .. }
             | Attempt::Tls { .. }
+            | Attempt::ClientHello { .. }
             | Attempt::Open { .. } => None,
         }
     }
@@ -53,6 +54,7 @@ impl Policy {
             | Attempt::Accept { .. }
             // It goes nowhere; what is connected to was judged when it was.
             | Attempt::Tls { .. }
+            | Attempt::ClientHello { .. }
             | Attempt::Open { .. } => None,
         }
     }

@@ -203,7 +203,7 @@ impl OutputState {
     }
 
     fn write(&mut self, mut bytes: Bytes) -> StreamResult<()> {
-        let sending = match self.take() {
+        let mut sending = match self.take() {
             Self::Open {
                 sending,
                 write_budget,
@@ -243,7 +243,7 @@ impl OutputState {
 }
 
 /// Sends all of `bytes`.
-async fn send(sending: Sending, mut bytes: Bytes) -> Result<Sending, ErrorCode> {
+async fn send(mut sending: Sending, mut bytes: Bytes) -> Result<Sending, ErrorCode> {
     while !bytes.is_empty() {
         let sent = poll_fn(|cx| sending.poll_send(cx, &bytes)).await?;
         bytes.advance(sent);
@@ -277,7 +277,7 @@ impl OutputStream for Output {
         self.state().write(bytes)
     }
 
-    /// Nothing is held back, so there is nothing to hurry.
+    /// Nothing is held back that could be sent: of a ClientHello that is not whole nothing is, until the rest of it comes.
     fn flush(&mut self) -> StreamResult<()> {
         match &*self.state() {
             OutputState::Ended(ended) => Err(ended.error()),
