@@ -49,6 +49,7 @@ mod limit_options;
 mod list;
 mod load_options;
 mod manifest_writer;
+mod name_options;
 mod network;
 mod numbers;
 mod operator_options;

@@ -32,6 +32,7 @@ use crate::kernel_sandbox::SandboxOptions;
 use crate::learner::Learner;
 use crate::list;
 use crate::load_options::LoadOptions;
+use crate::name_options::NameOptions;
 use crate::numbers::number;
 use crate::progress;
 use crate::spin_environment;
@@ -87,6 +88,9 @@ pub(crate) struct OperatorOptions {
     #[arg(long, value_name = "N", value_parser = number(0, u32::MAX))]
     max_sockets_per_instance: Option<u32>,
 
+    #[command(flatten)]
+    names: NameOptions,
+
     /// Refuse to start when there are warnings
     #[arg(long)]
     deny_warnings: bool,
@@ -120,12 +124,14 @@ pub(crate) struct OperatorOptions {
 }
 
 /// The options that are read again while guests run, as far as the configuration file says them.
-pub(crate) const READ_AGAIN: [&str; 7] = [
+pub(crate) const READ_AGAIN: [&str; 9] = [
     "allow-link-local",
     "allow-loopback-answers",
     "allow-loopback-ports",
     "allow-udp",
     "disallowed-outbound-hosts",
+    "max-lookups-per-minute",
+    "max-names-per-wildcard",
     "max-sockets",
     "max-sockets-per-instance",
 ];
@@ -189,6 +195,7 @@ impl OperatorOptions {
             allow_loopback_answers: now.allow_loopback_answers,
             max_sockets: now.max_sockets,
             max_sockets_per_instance: now.max_sockets_per_instance,
+            names: now.names,
             given: now.given,
             ..self.clone()
         }
@@ -273,6 +280,7 @@ impl OperatorOptions {
             .unwrap_or_default();
         let http = config.map(|config| config.http.clone()).unwrap_or_default();
         let config = config.map(|config| config.networking.clone()).unwrap_or_default();
+        let defaults = self.names.put_into(Quotas::default(), &config);
         let mut denied = self.denied(wrong);
         denied.extend(config.disallowed_outbound_hosts);
         let limits = RuntimeLimits {
@@ -283,7 +291,6 @@ impl OperatorOptions {
         };
         let allows_udp = limits.udp == Limit::Lifted;
         let egress_proxies = self.egress_proxy.read(allows_udp, wrong, &mut remarks);
-        let defaults = Quotas::default();
         let first = |option: Option<u32>, file: Option<Located<u32>>, default| {
             option.or(file.map(|file| file.value)).unwrap_or(default)
         };

@@ -14,6 +14,8 @@
 //! resolve_disallowed = true
 //! max_sockets = 4096
 //! max_sockets_per_instance = 256
+//! max_lookups_per_minute = 600
+//! max_names_per_wildcard = 1000
 //!
 //! [outbound_http]                                   # Spin's
 //! connection_pooling = true
@@ -120,6 +122,10 @@ pub struct OutboundNetworking {
     pub max_sockets: Option<Located<u32>>,
     /// Sockets of one instance.
     pub max_sockets_per_instance: Option<Located<u32>>,
+    /// Look-ups of one component that servers are asked for in a minute (BUD-1).
+    pub max_lookups_per_minute: Option<Located<u32>>,
+    /// Names of one component below one wildcard in an hour (BUD-2).
+    pub max_names_per_wildcard: Option<Located<u32>>,
     /// Spin's: sockets of the app.
     pub max_socket_connections: Option<Located<u32>>,
     /// Spin's: connections of the app, of whatever kind.
@@ -244,6 +250,8 @@ fn read_networking(found: &mut Findings, node: Node<'_>) -> Option<OutboundNetwo
         dns_servers: read_dns_servers(found, &mut fields),
         max_sockets: read_limit(found, &mut fields, "max_sockets"),
         max_sockets_per_instance: read_limit(found, &mut fields, "max_sockets_per_instance"),
+        max_lookups_per_minute: read_limit(found, &mut fields, "max_lookups_per_minute"),
+        max_names_per_wildcard: read_limit(found, &mut fields, "max_names_per_wildcard"),
         max_socket_connections: read_limit(found, &mut fields, "max_socket_connections"),
         max_total_connections: read_limit(found, &mut fields, "max_total_connections"),
     };

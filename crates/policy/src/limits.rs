@@ -67,6 +67,10 @@ pub struct Quotas {
     pub lookup_addresses: usize,
     /// Names with grants of one instance (DNS-12). Default 256.
     pub granted_names: usize,
+    /// Look-ups of one component that DNS servers are asked for, in any minute (BUD-1). Default 600.
+    pub lookups_per_minute: u32,
+    /// Names that one component asks for below one wildcard of its list, in any hour (BUD-2). Default 1000.
+    pub names_per_wildcard: u32,
     /// Peers whose datagrams an instance receives (HL-4). Default 1024.
     pub peers: usize,
     /// The time that a peer is remembered after the last datagram sent to it (HL-4). Default 120 seconds.
@@ -84,6 +88,8 @@ impl Default for Quotas {
             lookup_time: Duration::from_secs(5),
             lookup_addresses: 64,
             granted_names: 256,
+            lookups_per_minute: 600,
+            names_per_wildcard: 1000,
             peers: 1024,
             peer_idle: Duration::from_secs(120),
         }
@@ -105,6 +111,12 @@ pub struct Usage {
     pub connections_of_process: u32,
     /// Look-ups of the instance under way.
     pub lookups_of_instance: u32,
+    /// The look-ups of the component in the last minute for which DNS servers were asked (BUD-1). None for an attempt that
+    /// asks no server.
+    pub lookups_of_last_minute: Option<u32>,
+    /// The other names that the component asked for in the last hour below the wildcard by which it may ask for this one,
+    /// the one with most room (BUD-2). None for a name that counts below no wildcard.
+    pub names_below_wildcard: Option<u32>,
     /// TCP connections that the instance has sockets for.
     pub tcp_connections_of_instance: u32,
     /// TLS connections that the host has for the instance on these, those that are being agreed on among them.

@@ -213,7 +213,7 @@ pub(crate) fn destination(attempt: &Attempt<'_>) -> String {
         | Attempt::Send { remote }
         | Attempt::Receive { peer: remote }
         | Attempt::Dial { remote, .. } => remote.to_string(),
-        Attempt::Lookup { name } => name.to_string(),
+        Attempt::Lookup { name } | Attempt::Resolve { name } => name.to_string(),
         Attempt::Answer { address, .. } => address.to_string(),
         Attempt::Request {
             scheme, host, port, ..

@@ -23,12 +23,13 @@ pub(super) fn place_of(attempt: &Attempt<'_>) -> usize {
             LabelKind::SqliteDatabase => 13,
             LabelKind::AiModel => 14,
         },
+        Attempt::Resolve { .. } => 15,
         Attempt::Request { scheme, .. } => REQUESTS + of_scheme(scheme),
         Attempt::Dial { scheme, .. } => DIALS + of_scheme(scheme),
     }
 }
 
-const REQUESTS: usize = 15;
+const REQUESTS: usize = 16;
 const DIALS: usize = REQUESTS + PROTOCOLS;
 const PROTOCOLS: usize = 6;
 
@@ -72,6 +73,7 @@ mod tests {
             Attempt::Send { remote },
             Attempt::Receive { peer: remote },
             Attempt::Lookup { name: &name },
+            Attempt::Resolve { name: &name },
             Attempt::Answer {
                 name: &name,
                 chain: &[],

@@ -109,6 +109,8 @@ impl Policy {
                 }
                 Ok(rule)
             }
+            // The author's list has permitted what it is for.
+            Attempt::Resolve { .. } => Ok(Rule::Harmless),
             // The author's list has permitted the connection.
             Attempt::Tls { .. } => Ok(Rule::Harmless),
             Attempt::Open { kind, label } => self

@@ -54,7 +54,9 @@ impl Policy {
                 by_name.or_else(|| deny.refuses_address(remote.address, protocol, remote.port))
             }
             Attempt::Tls { server, ports } => return self.denies_server(server, ports),
-            Attempt::CreateSocket { .. }
+            // What it is for was judged by the name a moment ago, with a port where that has one.
+            Attempt::Resolve { .. }
+            | Attempt::CreateSocket { .. }
             | Attempt::Bind { .. }
             | Attempt::Listen { .. }
             | Attempt::Accept { .. }

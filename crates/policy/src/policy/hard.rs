@@ -51,6 +51,7 @@ impl Policy {
             Attempt::Tls { .. }
             | Attempt::CreateSocket { .. }
             | Attempt::Lookup { .. }
+            | Attempt::Resolve { .. }
             | Attempt::Open { .. } => None,
         };
         reason.map(Denial::new)
