@@ -167,13 +167,17 @@ pub fn explain(
         }
         _ => None,
     };
+    let budget = match verdict {
+        Verdict::Denied => None,
+        Verdict::Allowed | Verdict::Depends => question.budget(&policy),
+    };
     Explanation {
         version: 1,
         component: policy.component().to_owned(),
         destination: question.to_string(),
         verdict,
         undecided: (verdict == Verdict::Depends).then_some(inquiry.undecided),
-        note: joined(question.note(), unknown),
+        note: joined(joined(question.note(), unknown), budget),
         via: None,
         reason: first
             .filter(|_| verdict == Verdict::Denied)

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | [`overlap`] | entries | deny list, blocked networks, limits |
 //! | [`list`] | entries | each other |
+//! | [`budgets`] | entries | the budgets of names |
 //! | [`breadth`] | one entry | what people mean by such an entry |
 //! | [`protocols`] | one entry | the protocols that there are interfaces for |
 //! | [`needs`] | entries and triggers | imports and exports of the code |
@@ -17,6 +18,7 @@
 //! finding is told.
 
 mod breadth;
+mod budgets;
 mod grants;
 mod list;
 mod needs;
@@ -28,7 +30,7 @@ mod protocols;
 use std::collections::{HashMap, HashSet};
 
 use outport_manifest::{RuntimeConfig, Severity};
-use outport_policy::{Entry, KeptOut, Location, Operator, redundant};
+use outport_policy::{Entry, KeptOut, Location, Operator, Quotas, redundant};
 
 pub(crate) use self::breadth::is_public_suffix;
 pub use self::parts::part_findings;
@@ -55,7 +57,7 @@ pub fn review(
     let kept_out = KeptOut::of(operator);
     let mut findings: Vec<Diagnostic> = subjects
         .iter()
-        .flat_map(|subject| review_one(subject, &kept_out))
+        .flat_map(|subject| review_one(subject, &kept_out, &operator.quotas))
         .collect();
     findings.extend(operator::findings(operator, names));
     findings.extend(config.map_or_else(Vec::new, |config| operator::own_addresses(operator, config)));
@@ -74,7 +76,7 @@ pub fn warnings_at_start(
 }
 
 /// Everything about one component; what its code needs only if that is known.
-fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Diagnostic> {
+fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>, quotas: &Quotas) -> Vec<Diagnostic> {
     let mut redundant = redundant(subject.entries);
     let mut needless: HashSet<usize> = redundant.iter().map(|one| one.number).collect();
     let mut blocked = HashSet::new();
@@ -95,6 +97,13 @@ fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Diagnostic> 
     ));
     findings.extend(protocols::findings(subject, &needless));
     needless.extend(protocols::without_effect(subject));
+    // A part is called by its component's id and its own.
+    let whole = subject.id.split('/').next().unwrap_or(subject.id);
+    findings.extend(budgets::findings(
+        subject.entries,
+        quotas.names_of(whole),
+        &needless,
+    ));
     findings.extend(breadth::findings(subject.entries, &needless));
     let concealed = subject.entries.iter().filter(|entry| entry.is_concealed());
     let concealed: HashMap<&Location, &Entry> = concealed.map(|entry| (entry.location(), entry)).collect();

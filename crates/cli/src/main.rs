@@ -35,6 +35,7 @@ mod built;
 mod client_tls;
 mod commands;
 mod compiled_code;
+mod component_limits;
 mod configuration;
 mod dashboard;
 mod egress_proxy;

@@ -280,7 +280,7 @@ impl OperatorOptions {
             .unwrap_or_default();
         let http = config.map(|config| config.http.clone()).unwrap_or_default();
         let config = config.map(|config| config.networking.clone()).unwrap_or_default();
-        let defaults = self.names.put_into(Quotas::default(), &config);
+        let defaults = self.names.put_into(Quotas::default(), file.as_ref());
         let mut denied = self.denied(wrong);
         denied.extend(config.disallowed_outbound_hosts);
         let limits = RuntimeLimits {

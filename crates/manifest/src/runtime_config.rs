@@ -17,6 +17,10 @@
 //! max_lookups_per_minute = 600
 //! max_names_per_wildcard = 1000
 //!
+//! [component.web]                                   # Outport's, for one component
+//! max_lookups_per_minute = 60
+//! max_names_per_wildcard = 100
+//!
 //! [outbound_http]                                   # Spin's
 //! connection_pooling = true
 //! max_connections = 200
@@ -31,6 +35,7 @@ use outport_policy::{BlockedNetwork, Entry, LabelKind, PortSet};
 use crate::reading::brokers::{BrokerSettings, read_broker_settings};
 use crate::reading::client_tls::{ClientTls, read_client_tls};
 use crate::reading::component::note_not_used;
+use crate::reading::component_limits::{ComponentLimits, read_components};
 use crate::reading::definitions::{
     Definition, KeyValueBackend, ModelServer, SqliteBackend, read_client, read_key_value_stores,
     read_model_server, read_sqlite_databases,
@@ -64,6 +69,8 @@ pub struct RuntimeConfig {
     pub sqlite_databases: Vec<Definition<SqliteBackend>>,
     /// `[llm_compute]`
     pub model_server: Option<ModelServer>,
+    /// `[component.ID]`, in the order of the file.
+    pub components: Vec<ComponentLimits>,
     /// `max_connections` of `[outbound_redis]`, `[outbound_pg]`, `[outbound_mysql]` and `[outbound_mqtt]`.
     pub client_connections: ClientConnections,
     /// `[trigger.redis]`, `[trigger.mqtt]` and `[trigger.sqs]`.
@@ -171,6 +178,9 @@ impl RuntimeConfig {
         let brokers = fields
             .get("trigger")
             .and_then(|node| read_broker_settings(&mut found, node));
+        let components = fields
+            .get("component")
+            .map(|node| read_components(&mut found, node));
         let state_dir = fields.get("state_dir").and_then(|node| node.string(&mut found));
         let mut client = |key, service| {
             fields.get(key).and_then(|node| {
@@ -201,6 +211,7 @@ impl RuntimeConfig {
             key_value_stores: key_value_stores.read,
             sqlite_databases: sqlite_databases.read,
             model_server,
+            components: components.unwrap_or_default(),
             client_connections,
             brokers: brokers.unwrap_or_default(),
             state_dir: state_dir.map(|path| path.map(StateDir::at)),

@@ -95,7 +95,7 @@ pub use entry::{Entry, EntryError, EntryPorts, EntryProblem, EntryScheme, PortSp
 pub use grants::{Ending, Grant, Grants, LookupOutcome, Settled, Ticket};
 pub use host_pattern::HostPattern;
 pub use label::{Label, LabelKind};
-pub use limits::{Limit, Quotas, RuntimeLimits, Usage};
+pub use limits::{Limit, NameBounds, NameLimits, Quotas, RuntimeLimits, Usage};
 pub use location::Location;
 pub use name::{Host, Name, NameError, Spelling};
 pub use name_budgets::{Asked, NameBudgets, Resolution};

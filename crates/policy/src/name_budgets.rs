@@ -18,7 +18,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-use crate::{Name, Quotas, Usage};
+use crate::{Name, NameBounds, Usage};
 
 /// What one component, all its instances and parts together, asked for of late.
 #[derive(Debug, Default)]
@@ -49,23 +49,23 @@ pub struct Asked {
 }
 
 impl NameBudgets {
-    /// Asks for `name`, and counts it unless one of the budgets of `quotas` is spent. `lists` are the
+    /// Asks for `name`, and counts it unless one of the budgets is spent by `bounds`. `lists` are the
     /// [wildcards](crate::Policy::wildcards_over) over it.
     pub fn ask(
         &mut self,
         name: &Name,
         lists: &[Vec<&Name>],
         resolution: Resolution,
-        quotas: &Quotas,
+        bounds: NameBounds,
         now: Instant,
     ) -> Asked {
         let hash = self.key.hash_one(name);
-        let most = quotas.names_per_wildcard;
+        let most = bounds.names_per_wildcard;
         let asked = Asked {
             lookups_of_last_minute: (resolution == Resolution::Servers).then(|| self.lookups.number(now)),
             names_below_wildcard: self.others(hash, lists, now),
         };
-        if asked.is_over(quotas) {
+        if asked.is_over(bounds) {
             return asked;
         }
         for apex in lists.iter().flatten() {
@@ -141,10 +141,10 @@ impl Asked {
         }
     }
 
-    fn is_over(self, quotas: &Quotas) -> bool {
+    fn is_over(self, bounds: NameBounds) -> bool {
         let spent = |used: Option<u32>, most: u32| used.is_some_and(|used| used >= most);
-        spent(self.lookups_of_last_minute, quotas.lookups_per_minute)
-            || spent(self.names_below_wildcard, quotas.names_per_wildcard)
+        spent(self.lookups_of_last_minute, bounds.lookups_per_minute)
+            || spent(self.names_below_wildcard, bounds.names_per_wildcard)
     }
 }
 

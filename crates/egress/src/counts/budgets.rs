@@ -14,7 +14,8 @@ pub(crate) fn set(meter: &Meter, quotas: &Quotas, used: Vec<NamesUsed>) {
             meter.gauge(&BUDGET_USED, labels()).set(f64::from(used));
             meter.gauge(&BUDGET_LIMIT, labels()).set(f64::from(most));
         };
-        set("lookups_per_minute", of.lookups, quotas.lookups_per_minute);
-        set("names_per_wildcard", of.names, quotas.names_per_wildcard);
+        let bounds = quotas.names_of(&of.component);
+        set("lookups_per_minute", of.lookups, bounds.lookups_per_minute);
+        set("names_per_wildcard", of.names, bounds.names_per_wildcard);
     }
 }

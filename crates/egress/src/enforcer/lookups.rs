@@ -58,11 +58,11 @@ impl Enforcer {
             return Ok(());
         }
         let now = now();
-        let quotas = &policy.operator().quotas;
+        let bounds = policy.name_bounds();
         // Counted before it is judged, by the same bounds: other instances of the component have locks of their own.
         let asked = {
             let mut budgets = self.component.name_budgets();
-            budgets.ask(name, &wildcards, resolution, quotas, now)
+            budgets.ask(name, &wildcards, resolution, bounds, now)
         };
         let usage = asked.within(Usage::default());
         let attempt = Attempt::Resolve { name };

@@ -102,7 +102,13 @@ mod tests {
         let (web, now) = (Arc::from("web"), crate::enforcer::now());
         let ask = |budgets: &Mutex<NameBudgets>| {
             let name = Name::parse("a.example").unwrap();
-            let asked = locked(budgets).ask(&name, &[], Resolution::Servers, &Quotas::default(), now);
+            let asked = locked(budgets).ask(
+                &name,
+                &[],
+                Resolution::Servers,
+                Quotas::default().names_of("web"),
+                now,
+            );
             asked.lookups_of_last_minute
         };
         assert_eq!(ask(&names.of(&web)), Some(0));

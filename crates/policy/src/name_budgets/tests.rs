@@ -4,11 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn quotas(lookups_per_minute: u32, names_per_wildcard: u32) -> Quotas {
-    Quotas {
+fn bounds(lookups_per_minute: u32, names_per_wildcard: u32) -> NameBounds {
+    NameBounds {
         lookups_per_minute,
         names_per_wildcard,
-        ..Quotas::default()
     }
 }
 
@@ -20,7 +19,7 @@ fn name(text: &str) -> Name {
 fn below(budgets: &mut NameBudgets, text: &str, apexes: &[&str], most: u32, now: Instant) -> u32 {
     let apexes: Vec<Name> = apexes.iter().map(|apex| name(apex)).collect();
     let lists = [apexes.iter().collect()];
-    let asked = budgets.ask(&name(text), &lists, Resolution::Known, &quotas(0, most), now);
+    let asked = budgets.ask(&name(text), &lists, Resolution::Known, bounds(0, most), now);
     assert_eq!(asked.lookups_of_last_minute, None);
     asked.names_below_wildcard.expect("it is below a wildcard")
 }
@@ -32,7 +31,7 @@ fn the_minute_slides_and_what_is_known_or_refused_counts_nothing() {
     let start = Instant::now();
     let mut ask = |seconds, resolution| {
         let now = start + Duration::from_secs(seconds);
-        let asked = budgets.ask(&name("a.example"), &[], resolution, &quotas(2, 0), now);
+        let asked = budgets.ask(&name("a.example"), &[], resolution, bounds(2, 0), now);
         assert_eq!(asked.names_below_wildcard, None);
         asked.lookups_of_last_minute
     };
@@ -91,7 +90,7 @@ fn a_name_below_several_wildcards_counts_below_each_that_has_room_and_every_list
         &name("4.a.x"),
         &[vec![&nearer], vec![&wider]],
         Resolution::Known,
-        &quotas(0, 2),
+        bounds(0, 2),
         now,
     );
     assert_eq!(asked.names_below_wildcard, Some(2), "the fullest of two lists");
@@ -109,8 +108,8 @@ fn what_one_budget_refuses_takes_nothing_from_the_other() {
     let (now, apex) = (Instant::now(), name("x"));
     let lists = [vec![&apex]];
     let mut ask = |text, lookups, names| {
-        let quotas = quotas(lookups, names);
-        budgets.ask(&name(text), &lists, Resolution::Servers, &quotas, now)
+        let bounds = bounds(lookups, names);
+        budgets.ask(&name(text), &lists, Resolution::Servers, bounds, now)
     };
     for asked in [ask("a.x", 0, 9), ask("b.x", 9, 0), ask("c.x", 9, 9)] {
         let nothing = Asked {
@@ -150,7 +149,7 @@ fn a_million_names_take_no_more_than_the_bound() {
             &name(&format!("n{number}.x")),
             &[vec![&apex]],
             Resolution::Servers,
-            &quotas(600, 1000),
+            bounds(600, 1000),
             now,
         );
         assert_eq!(asked.lookups_of_last_minute, Some(number.min(600)));
@@ -258,7 +257,7 @@ proptest! {
                 lists.iter().map(|list| list.iter().map(|index| &apexes[*index]).collect()).collect();
             let resolution = if servers { Resolution::Servers } else { Resolution::Known };
             prop_assert_eq!(
-                budgets.ask(&asked, &lists, resolution, &quotas(lookups, names), now),
+                budgets.ask(&asked, &lists, resolution, bounds(lookups, names), now),
                 model.ask(&asked, &lists, servers, (lookups, names), now)
             );
             prop_assert!(budgets.lookups.times.len() <= lookups as usize);

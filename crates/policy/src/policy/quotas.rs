@@ -3,7 +3,7 @@
 //! What is held is counted by whoever asks, and comes in as [`Usage`](crate::Usage).
 
 use super::Policy;
-use crate::{Attempt, Denial, Name, Reason, Setting, Situation};
+use crate::{Attempt, Denial, Name, NameBounds, Reason, Setting, Situation};
 
 impl Policy {
     pub(super) fn quotas<'p>(
@@ -52,15 +52,24 @@ impl Policy {
     /// The budgets of names, which no way out has but by resolving one.
     #[cold]
     fn name_budgets<'p>(&'p self, name: &Name, situation: &Situation<'_>) -> Option<Denial<'p>> {
-        let quotas = &self.operator.quotas;
+        let bounds = self.name_bounds();
         let usage = situation.usage;
         let spent = |used: Option<u32>, most: u32| used.is_some_and(|used| used >= most);
-        if spent(usage.names_below_wildcard, quotas.names_per_wildcard) {
+        if spent(usage.names_below_wildcard, bounds.names_per_wildcard) {
             let denial = Denial::new(Reason::QuotaNames).near(self.allow.covers(name));
             return Some(denial.lifted_by(Setting::NamesPerWildcard));
         }
-        spent(usage.lookups_of_last_minute, quotas.lookups_per_minute)
+        spent(usage.lookups_of_last_minute, bounds.lookups_per_minute)
             .then(|| Denial::new(Reason::QuotaLookupRate).lifted_by(Setting::LookupsPerMinute))
+    }
+
+    /// The bounds of the budgets of names of the component, which are those of its parts together.
+    pub fn name_bounds(&self) -> NameBounds {
+        let mut whole = self;
+        while let Some(around) = whole.within() {
+            whole = around;
+        }
+        self.operator.quotas.names_of(whole.component())
     }
 
     /// The wildcards below which a component asks for `name`, by their names without `*.`: for each list that limits it by

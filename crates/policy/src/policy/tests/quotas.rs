@@ -113,6 +113,32 @@ fn a_name_is_resolved_while_the_budgets_last() {
     );
 }
 
+// proves: BUD-1, BUD-2
+#[test]
+fn of_what_is_said_of_all_components_and_of_one_the_narrower_holds_for_its_parts_too() {
+    let own = NameLimits {
+        lookups_per_minute: Some(7),
+        names_per_wildcard: Some(5000),
+    };
+    let world = World::with(&[], &[], |operator| {
+        operator.quotas.names_of_components = Arc::new([("web".into(), own)].into());
+    });
+    let bounds = |policy: &Policy| {
+        let NameBounds {
+            lookups_per_minute,
+            names_per_wildcard,
+        } = policy.name_bounds();
+        (lookups_per_minute, names_per_wildcard)
+    };
+    assert_eq!(bounds(&world.policy), (7, 1000));
+    assert_eq!(
+        bounds(&world.policy.for_part("web/lib", Arc::default())),
+        (7, 1000)
+    );
+    let other = Policy::new("api", Arc::default(), Arc::new(world.policy.operator().clone()));
+    assert_eq!(bounds(&other), (600, 1000));
+}
+
 // proves: BUD-2
 #[test]
 fn a_name_counts_below_the_wildcards_that_cover_it_unless_it_or_every_name_is_listed() {
