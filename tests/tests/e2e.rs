@@ -53,6 +53,7 @@ mod middleware;
 mod models;
 mod mqtt_interface;
 mod mysql_interface;
+mod name_budgets;
 mod new;
 mod new_and_run;
 mod observed;

@@ -12,6 +12,8 @@ mod grants;
 mod hard_limits;
 #[path = "lookups.rs"]
 mod lookups;
+#[path = "name_budgets.rs"]
+mod name_budgets;
 #[path = "outcomes.rs"]
 mod outcomes;
 #[path = "quotas.rs"]

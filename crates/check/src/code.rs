@@ -71,6 +71,9 @@ codes! {
     /// Clause HI-2.
     SocketOnly = "entry.socket-only", Warning,
         "an entry is for sockets, and the component imports the interface of what is there";
+    /// An entry by name where no name may be asked for (BUD-1, BUD-2).
+    NoNames = "entry.no-names", Warning,
+        "an entry needs names that are looked up, and the operator leaves no budget for these";
     /// Sockets without an entry for them (VAL-4).
     NoSocketEntry = "component.no-socket-entry", Warning,
         "a component imports sockets, and its entries permit URLs only";

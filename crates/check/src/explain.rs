@@ -168,9 +168,9 @@ pub fn explain(
         }
         _ => None,
     };
-    let of_tls = match verdict {
-        Verdict::Denied => None,
-        Verdict::Allowed | Verdict::Depends => tls_names::note(&policy, question),
+    let (of_tls, budget) = match verdict {
+        Verdict::Denied => (None, None),
+        Verdict::Allowed | Verdict::Depends => (tls_names::note(&policy, question), question.budget(&policy)),
     };
     Explanation {
         version: 1,
@@ -178,7 +178,7 @@ pub fn explain(
         destination: question.to_string(),
         verdict,
         undecided: (verdict == Verdict::Depends).then_some(inquiry.undecided),
-        note: joined(joined(question.note(), unknown), of_tls),
+        note: joined(joined(joined(question.note(), unknown), of_tls), budget),
         via: None,
         reason: first
             .filter(|_| verdict == Verdict::Denied)

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | [`overlap`] | entries | deny list, blocked networks, limits |
 //! | [`list`] | entries | each other |
+//! | [`budgets`] | entries | the budgets of names |
 //! | [`breadth`] | one entry | what people mean by such an entry |
 //! | [`protocols`] | one entry | the protocols that there are interfaces for |
 //! | [`needs`] | entries and triggers | imports and exports of the code |
@@ -18,6 +19,7 @@
 //! finding is told.
 
 mod breadth;
+mod budgets;
 mod grants;
 mod list;
 mod needs;
@@ -30,7 +32,7 @@ mod tls_names;
 use std::collections::{HashMap, HashSet};
 
 use outport_manifest::{RuntimeConfig, Severity};
-use outport_policy::{Entry, KeptOut, Location, Operator, TlsNames, redundant};
+use outport_policy::{Entry, KeptOut, Location, Operator, redundant};
 
 pub(crate) use self::breadth::is_public_suffix;
 pub use self::parts::part_findings;
@@ -57,7 +59,7 @@ pub fn review(
     let kept_out = KeptOut::of(operator);
     let mut findings: Vec<Diagnostic> = subjects
         .iter()
-        .flat_map(|subject| review_one(subject, &kept_out, operator.tls_names))
+        .flat_map(|subject| review_one(subject, &kept_out, operator))
         .collect();
     findings.extend(operator::findings(operator, names));
     findings.extend(config.map_or_else(Vec::new, |config| operator::own_addresses(operator, config)));
@@ -76,7 +78,7 @@ pub fn warnings_at_start(
 }
 
 /// Everything about one component; what its code needs only if that is known.
-fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>, tls_names: TlsNames) -> Vec<Diagnostic> {
+fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>, operator: &Operator) -> Vec<Diagnostic> {
     let mut redundant = redundant(subject.entries);
     let mut needless: HashSet<usize> = redundant.iter().map(|one| one.number).collect();
     let mut blocked = HashSet::new();
@@ -97,8 +99,19 @@ fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>, tls_names: TlsNames
     ));
     findings.extend(protocols::findings(subject, &needless));
     needless.extend(protocols::without_effect(subject));
+    // A part is called by its component's id and its own.
+    let whole = subject.id.split('/').next().unwrap_or(subject.id);
+    findings.extend(budgets::findings(
+        subject.entries,
+        operator.quotas.names_of(whole),
+        &needless,
+    ));
     findings.extend(breadth::findings(subject.entries, &needless));
-    findings.extend(tls_names::findings(subject.entries, &needless, tls_names));
+    findings.extend(tls_names::findings(
+        subject.entries,
+        &needless,
+        operator.tls_names,
+    ));
     let concealed = subject.entries.iter().filter(|entry| entry.is_concealed());
     let concealed: HashMap<&Location, &Entry> = concealed.map(|entry| (entry.location(), entry)).collect();
     let mut findings: Vec<Diagnostic> = findings

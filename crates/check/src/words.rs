@@ -25,6 +25,8 @@ impl RemedyWords for CommandWords {
             Setting::SocketsPerProcess => "`--max-sockets`".into(),
             Setting::SocketsPerComponent => "`max_socket_connections`".into(),
             Setting::TotalConnections => "`max_total_connections`".into(),
+            Setting::LookupsPerMinute => "`--max-lookups-per-minute`".into(),
+            Setting::NamesPerWildcard => "`--max-names-per-wildcard`".into(),
             other => other.neutral(),
         }
     }
@@ -75,6 +77,14 @@ mod tests {
             (
                 Remedy::Lift(Setting::NoEgressProxy),
                 "the operator can lift this with `--egress-proxy none`",
+            ),
+            (
+                Remedy::Lift(Setting::LookupsPerMinute),
+                "the operator can lift this with `--max-lookups-per-minute`",
+            ),
+            (
+                Remedy::Lift(Setting::NamesPerWildcard),
+                "the operator can lift this with `--max-names-per-wildcard`",
             ),
         ] {
             assert_eq!(remedy.in_words_of(&CommandWords).to_string(), words);

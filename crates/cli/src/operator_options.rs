@@ -32,6 +32,7 @@ use crate::kernel_sandbox::SandboxOptions;
 use crate::learner::Learner;
 use crate::list;
 use crate::load_options::LoadOptions;
+use crate::name_options::NameOptions;
 use crate::numbers::number;
 use crate::progress;
 use crate::spin_environment;
@@ -95,6 +96,9 @@ pub(crate) struct OperatorOptions {
     #[arg(long, value_name = "N", value_parser = number(0, u32::MAX))]
     max_sockets_per_instance: Option<u32>,
 
+    #[command(flatten)]
+    names: NameOptions,
+
     /// Refuse to start when there are warnings
     #[arg(long)]
     deny_warnings: bool,
@@ -128,12 +132,14 @@ pub(crate) struct OperatorOptions {
 }
 
 /// The options that are read again while guests run, as far as the configuration file says them.
-pub(crate) const READ_AGAIN: [&str; 8] = [
+pub(crate) const READ_AGAIN: [&str; 10] = [
     "allow-link-local",
     "allow-loopback-answers",
     "allow-loopback-ports",
     "allow-udp",
     "disallowed-outbound-hosts",
+    "max-lookups-per-minute",
+    "max-names-per-wildcard",
     "max-sockets",
     "max-sockets-per-instance",
     "tls-names",
@@ -199,6 +205,7 @@ impl OperatorOptions {
             max_sockets: now.max_sockets,
             max_sockets_per_instance: now.max_sockets_per_instance,
             tls_names: now.tls_names,
+            names: now.names,
             given: now.given,
             ..self.clone()
         }
@@ -283,6 +290,7 @@ impl OperatorOptions {
             .unwrap_or_default();
         let http = config.map(|config| config.http.clone()).unwrap_or_default();
         let config = config.map(|config| config.networking.clone()).unwrap_or_default();
+        let defaults = self.names.put_into(Quotas::default(), file.as_ref());
         let mut denied = self.denied(wrong);
         denied.extend(config.disallowed_outbound_hosts);
         let limits = RuntimeLimits {
@@ -293,7 +301,6 @@ impl OperatorOptions {
         };
         let allows_udp = limits.udp == Limit::Lifted;
         let egress_proxies = self.egress_proxy.read(allows_udp, wrong, &mut remarks);
-        let defaults = Quotas::default();
         let first = |option: Option<u32>, file: Option<Located<u32>>, default| {
             option.or(file.map(|file| file.value)).unwrap_or(default)
         };

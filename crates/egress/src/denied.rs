@@ -26,6 +26,7 @@ impl Denied {
     pub(crate) fn kind(self) -> DeniedKind {
         match self.reason {
             Reason::QuotaSockets | Reason::QuotaLookups | Reason::QuotaConnections => DeniedKind::Quota,
+            Reason::QuotaLookupRate | Reason::QuotaNames => DeniedKind::Quota,
             _ => DeniedKind::Policy,
         }
     }

@@ -419,7 +419,7 @@ impl Enforcer {
                 Err(Denied::new(reason))
             }
             Decision::Allow(permit) => {
-                if recording != Recording::Aside {
+                if recording.counts_permits() {
                     self.count_permit(attempt);
                 }
                 if !recording.is_complete() || !recorder.wants(Verdict::Allow) {
@@ -437,7 +437,7 @@ impl Enforcer {
                 if recording != Recording::Aside {
                     self.count_denial(attempt.operation(), denial.reason());
                 }
-                if recording.is_complete() || recording == Recording::OnDenial {
+                if recording.tells_denials() {
                     let destination = || escape(&destination(attempt)).into_owned();
                     let rule = denial.cited();
                     self.trace_denial(attempt.operation(), destination, denial.reason(), rule);
@@ -467,7 +467,7 @@ impl Enforcer {
 }
 
 /// The time as the runtime tells it, whose clock tests can stop; it is the machine's everywhere else.
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 

@@ -6,12 +6,14 @@
 //!          ├─ proxies      what connections go through
 //!          ├─ recorder     sinks, numbers of decisions, counters, what is not over yet
 //!          ├─ usage        what is open, who waits, whose connections are idle
+//!          ├─ names        how many names each component asked for
 //!          ├─ grants       who has looked names up, where somebody wants a list
 //!          └─ connections  what a new deny list closes, as soon as the thread decides nothing (decision_scope)
 //! ```
 //!
 //! The parts know neither each other nor the instances that use them.
 
+mod asked_names;
 mod component;
 pub(crate) mod connections;
 mod decision_scope;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 
 use outport_policy::{AllowList, LearnedAddresses, Operator, RemedyWords};
 
+pub(crate) use self::asked_names::{AskedNames, NamesUsed};
 pub(crate) use self::component::Component;
 use self::connections::Connections;
 pub(crate) use self::decision_scope::DecisionScope;
@@ -58,6 +61,7 @@ pub(crate) struct Process {
     pub(crate) quotas: QuotaGauges,
     pub(crate) tracer: Option<Arc<dyn Tracer>>,
     pub(crate) usage: ProcessUsage,
+    pub(crate) names: AskedNames,
     pub(crate) connections: Arc<Connections>,
     /// Those with grants, if they are to be listed.
     pub(crate) grants: Option<Arc<GrantHolders>>,

@@ -5,6 +5,7 @@ pub(crate) mod application;
 pub(crate) mod brokers;
 pub(crate) mod client_tls;
 pub(crate) mod component;
+pub(crate) mod component_limits;
 pub(crate) mod component_source;
 pub(crate) mod definitions;
 pub(crate) mod dependency;

@@ -15,6 +15,12 @@
 //! resolve_disallowed = true
 //! max_sockets = 4096
 //! max_sockets_per_instance = 256
+//! max_lookups_per_minute = 600
+//! max_names_per_wildcard = 1000
+//!
+//! [component.web]                                   # Outport's, for one component
+//! max_lookups_per_minute = 60
+//! max_names_per_wildcard = 100
 //!
 //! [outbound_http]                                   # Spin's
 //! connection_pooling = true
@@ -30,6 +36,7 @@ use outport_policy::{BlockedNetwork, Entry, LabelKind, PortSet, TlsNames};
 use crate::reading::brokers::{BrokerSettings, read_broker_settings};
 use crate::reading::client_tls::{ClientTls, read_client_tls};
 use crate::reading::component::note_not_used;
+use crate::reading::component_limits::{ComponentLimits, read_components};
 use crate::reading::definitions::{
     Definition, KeyValueBackend, ModelServer, SqliteBackend, read_client, read_key_value_stores,
     read_model_server, read_sqlite_databases, read_word,
@@ -63,6 +70,8 @@ pub struct RuntimeConfig {
     pub sqlite_databases: Vec<Definition<SqliteBackend>>,
     /// `[llm_compute]`
     pub model_server: Option<ModelServer>,
+    /// `[component.ID]`, in the order of the file.
+    pub components: Vec<ComponentLimits>,
     /// `max_connections` of `[outbound_redis]`, `[outbound_pg]`, `[outbound_mysql]` and `[outbound_mqtt]`.
     pub client_connections: ClientConnections,
     /// `[trigger.redis]`, `[trigger.mqtt]` and `[trigger.sqs]`.
@@ -123,6 +132,10 @@ pub struct OutboundNetworking {
     pub max_sockets: Option<Located<u32>>,
     /// Sockets of one instance.
     pub max_sockets_per_instance: Option<Located<u32>>,
+    /// Look-ups of one component that servers are asked for in a minute (BUD-1).
+    pub max_lookups_per_minute: Option<Located<u32>>,
+    /// Names of one component below one wildcard in an hour (BUD-2).
+    pub max_names_per_wildcard: Option<Located<u32>>,
     /// Spin's: sockets of the app.
     pub max_socket_connections: Option<Located<u32>>,
     /// Spin's: connections of the app, of whatever kind.
@@ -168,6 +181,9 @@ impl RuntimeConfig {
         let brokers = fields
             .get("trigger")
             .and_then(|node| read_broker_settings(&mut found, node));
+        let components = fields
+            .get("component")
+            .map(|node| read_components(&mut found, node));
         let state_dir = fields.get("state_dir").and_then(|node| node.string(&mut found));
         let mut client = |key, service| {
             fields.get(key).and_then(|node| {
@@ -198,6 +214,7 @@ impl RuntimeConfig {
             key_value_stores: key_value_stores.read,
             sqlite_databases: sqlite_databases.read,
             model_server,
+            components: components.unwrap_or_default(),
             client_connections,
             brokers: brokers.unwrap_or_default(),
             state_dir: state_dir.map(|path| path.map(StateDir::at)),
@@ -250,6 +267,8 @@ fn read_networking(found: &mut Findings, node: Node<'_>) -> Option<OutboundNetwo
         dns_servers: read_dns_servers(found, &mut fields),
         max_sockets: read_limit(found, &mut fields, "max_sockets"),
         max_sockets_per_instance: read_limit(found, &mut fields, "max_sockets_per_instance"),
+        max_lookups_per_minute: read_limit(found, &mut fields, "max_lookups_per_minute"),
+        max_names_per_wildcard: read_limit(found, &mut fields, "max_names_per_wildcard"),
         max_socket_connections: read_limit(found, &mut fields, "max_socket_connections"),
         max_total_connections: read_limit(found, &mut fields, "max_total_connections"),
     };

@@ -169,6 +169,8 @@ dns_servers = ["9.9.9.9", "127.0.0.1:5353"]
 resolve_disallowed = false
 max_sockets = 4_096
 max_sockets_per_instance = 0x100
+max_lookups_per_minute = 60
+max_names_per_wildcard = 12
 
 [outbound_http]
 connection_pooling = false
@@ -214,6 +216,8 @@ hosts = ["b.example.com"]
         (&networking.max_total_connections, 500),
         (&networking.max_sockets, 4096),
         (&networking.max_sockets_per_instance, 256),
+        (&networking.max_lookups_per_minute, 60),
+        (&networking.max_names_per_wildcard, 12),
         (&config.http.max_connections, 7),
     ];
     for (limit, expected) in limits {

@@ -185,6 +185,20 @@ impl AllowList {
         self.index.socket_entry_of_name(name)
     }
 
+    /// An entry that covers the name, for whatever protocol and port.
+    pub(crate) fn covers(&self, name: &Name) -> Option<&Entry> {
+        self.index.covers_name(name)
+    }
+
+    /// The names whose wildcards cover `name`, nearest first. None where an entry names it exactly or is for every name, or
+    /// where somebody permitted its look-up alone: such names are not the guest's to make up.
+    pub(crate) fn wildcards_over(&self, name: &Name) -> Vec<&Name> {
+        if self.is_the_operators() || self.permits_lookup_alone(name).is_some() {
+            return Vec::new();
+        }
+        self.index.wildcards_over(name)
+    }
+
     /// The addition by which the name may be looked up without an entry.
     pub(crate) fn permits_lookup_alone(&self, name: &Name) -> Option<&LookupAlone> {
         // As many as somebody has agreed to, one by one.

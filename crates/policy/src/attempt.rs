@@ -55,6 +55,12 @@ pub enum Attempt<'a> {
         /// The name.
         name: &'a Name,
     },
+    /// Resolving a name for what was permitted by it, a look-up, a request or a connection of the host's: asked for its
+    /// budgets, before a query leaves the machine (BUD-1, BUD-2). It permits no way out.
+    Resolve {
+        /// The name.
+        name: &'a Name,
+    },
     /// Taking one address of an answer; asked before the guest sees it.
     Answer {
         /// The name that was looked up.
@@ -165,6 +171,7 @@ impl Attempt<'_> {
             Self::Send { .. } => "udp.send",
             Self::Receive { .. } => "udp.receive",
             Self::Lookup { .. } => "dns.lookup",
+            Self::Resolve { .. } => "dns.resolve",
             Self::Answer { .. } => "dns.answer",
             Self::Request { scheme, .. } => scheme.operations().0,
             Self::Dial { scheme, .. } => scheme.operations().1,
@@ -199,6 +206,7 @@ impl fmt::Display for Attempt<'_> {
             Self::Send { remote } => write!(f, "{} {remote}", Transport::Udp),
             Self::Receive { peer } => write!(f, "datagram from {peer}"),
             Self::Lookup { name } => write!(f, "look-up of {name}"),
+            Self::Resolve { name } => write!(f, "resolution of {name}"),
             Self::Answer { name, address, .. } => write!(f, "answer {address} for {name}"),
             Self::Request {
                 scheme, host, port, ..

@@ -224,6 +224,19 @@ impl Index {
             .map(|id| self.entry(id))
     }
 
+    /// The names whose wildcards cover `name`, nearest first, unless it is named exactly or every name is.
+    pub(crate) fn wildcards_over(&self, name: &Name) -> Vec<&Name> {
+        let covered_otherwise =
+            || self.names.contains_key(name.as_str()) || self.any.entries().next().is_some();
+        if self.subdomains.is_empty() || covered_otherwise() {
+            return Vec::new();
+        }
+        let wildcards = name
+            .parents()
+            .filter_map(|parent| self.subdomains.get_key_value(parent));
+        wildcards.map(|(apex, _)| apex).collect()
+    }
+
     fn closest<'p>(
         &'p self,
         cells: impl Iterator<Item = &'p Cell>,

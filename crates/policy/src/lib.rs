@@ -17,7 +17,7 @@
 //! its opening comment has the layers and their order.
 //!
 //! State that belongs to one instance of a guest is in [`Grants`] (what it looked up) and [`Peers`] (whom it sent
-//! datagrams to). Everything else is immutable and replaced as a whole.
+//! datagrams to), that of a component in [`NameBudgets`] (how many names it asked for). Everything else is immutable and replaced as a whole.
 //!
 //! Ids in parentheses, such as (DNS-4), are those of the rules in `docs/policy.md`.
 //!
@@ -66,6 +66,7 @@ mod label;
 mod limits;
 mod location;
 mod name;
+mod name_budgets;
 mod operator;
 mod overlap;
 mod peers;
@@ -95,9 +96,10 @@ pub use entry::{Entry, EntryError, EntryPorts, EntryProblem, EntryScheme, PortSp
 pub use grants::{Ending, Grant, Grants, LookupOutcome, Settled, Ticket};
 pub use host_pattern::HostPattern;
 pub use label::{Label, LabelKind};
-pub use limits::{Limit, Quotas, RuntimeLimits, Usage};
+pub use limits::{Limit, NameBounds, NameLimits, Quotas, RuntimeLimits, Usage};
 pub use location::Location;
 pub use name::{Host, Name, NameError, Spelling};
+pub use name_budgets::{Asked, NameBudgets, Resolution};
 pub use operator::Operator;
 pub use overlap::{Cut, Gain, KeptOut, KeptOutBy, Left, gained};
 pub use peers::Peers;

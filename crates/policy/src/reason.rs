@@ -129,6 +129,13 @@ reasons! {
     /// Too many connections.
     QuotaConnections = "quota.connections", Quotas, "too many connections are open";
 
+    /// Too many look-ups that left the machine (BUD-1).
+    QuotaLookupRate = "quota.lookup-rate", Quotas,
+        "the component has had as many names looked up by DNS servers as it may in a minute";
+    /// Too many names below a wildcard (BUD-2).
+    QuotaNames = "quota.names", Quotas,
+        "the component has asked for as many names below this wildcard as it may in an hour";
+
     /// An audit log that cannot be written: whoever wants everything recorded wants nothing done that is not (RSN-6).
     AuditUnavailable = "audit.unavailable", Hard,
         "the audit log cannot be written, and nothing may pass that is not in it";
@@ -221,6 +228,8 @@ mod tests {
             "quota.sockets",
             "quota.lookups",
             "quota.connections",
+            "quota.lookup-rate",
+            "quota.names",
             "audit.unavailable",
         ] {
             assert_eq!(codes.iter().filter(|own| **own == code).count(), 1, "{code}");

@@ -43,6 +43,10 @@ pub enum Setting {
     SocketsPerComponent,
     /// [`Quotas::total_connections`](crate::Quotas::total_connections).
     TotalConnections,
+    /// [`Quotas::lookups_per_minute`](crate::Quotas::lookups_per_minute).
+    LookupsPerMinute,
+    /// [`Quotas::names_per_wildcard`](crate::Quotas::names_per_wildcard).
+    NamesPerWildcard,
 }
 
 impl Setting {
@@ -62,6 +66,8 @@ impl Setting {
             Self::SocketsPerProcess => "`Quotas::sockets_per_process`".into(),
             Self::SocketsPerComponent => "`Quotas::sockets_per_component`".into(),
             Self::TotalConnections => "`Quotas::total_connections`".into(),
+            Self::LookupsPerMinute => "`Quotas::lookups_per_minute`".into(),
+            Self::NamesPerWildcard => "`Quotas::names_per_wildcard`".into(),
         }
     }
 }

@@ -216,7 +216,7 @@ pub(crate) fn destination(attempt: &Attempt<'_>) -> String {
         | Attempt::Receive { peer: remote }
         | Attempt::Dial { remote, .. }
         | Attempt::ClientHello { remote, .. } => remote.to_string(),
-        Attempt::Lookup { name } => name.to_string(),
+        Attempt::Lookup { name } | Attempt::Resolve { name } => name.to_string(),
         Attempt::Answer { address, .. } => address.to_string(),
         Attempt::Request {
             scheme, host, port, ..

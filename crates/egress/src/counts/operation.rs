@@ -24,6 +24,7 @@ pub(super) fn place_of(attempt: &Attempt<'_>) -> usize {
             LabelKind::SqliteDatabase => 14,
             LabelKind::AiModel => 15,
         },
+        Attempt::Resolve { .. } => 15,
         Attempt::Request { scheme, .. } => REQUESTS + of_scheme(scheme),
         Attempt::Dial { scheme, .. } => DIALS + of_scheme(scheme),
     }
@@ -73,6 +74,7 @@ mod tests {
             Attempt::Send { remote },
             Attempt::Receive { peer: remote },
             Attempt::Lookup { name: &name },
+            Attempt::Resolve { name: &name },
             Attempt::Answer {
                 name: &name,
                 chain: &[],

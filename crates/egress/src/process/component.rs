@@ -1,9 +1,9 @@
 //! The state that the instances of one component share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use outport_policy::{Addition, AllowList, Operator, Policy};
+use outport_policy::{Addition, AllowList, NameBudgets, Operator, Policy};
 
 use super::{OpenInComponent, Process};
 use crate::counts::Counts;
@@ -17,6 +17,7 @@ pub(crate) struct Component {
     /// The component that it is a part of.
     whole: Option<Arc<Self>>,
     open: Arc<OpenInComponent>,
+    names: Arc<Mutex<NameBudgets>>,
     counts: Option<Box<Counts>>,
 }
 
@@ -27,6 +28,7 @@ impl Component {
         Self {
             counts: Counts::new(&process.meter, &name),
             allow: ArcSwap::new(process.as_it_may_grow(allow)),
+            names: process.names.of(&name),
             process,
             name,
             whole: None,
@@ -34,7 +36,8 @@ impl Component {
         }
     }
 
-    /// A part of the component, whose list narrows what the component may reach. What it has open is the component's.
+    /// A part of the component, whose list narrows what the component may reach. What it has open is the component's, and so are
+    /// the names that it asks for.
     pub(crate) fn part(self: &Arc<Self>, name: Arc<str>, allow: Arc<AllowList>) -> Self {
         Self {
             counts: Counts::new(&self.process.meter, &name),
@@ -43,6 +46,7 @@ impl Component {
             name,
             whole: Some(self.clone()),
             open: self.open.clone(),
+            names: self.names.clone(),
         }
     }
 
@@ -89,6 +93,12 @@ impl Component {
     /// The counters of what all its instances have open.
     pub(crate) fn open(&self) -> &Arc<OpenInComponent> {
         &self.open
+    }
+
+    /// What the component has asked for of late, in all its instances and parts. Held for a moment, and nothing is called
+    /// meanwhile.
+    pub(crate) fn name_budgets(&self) -> MutexGuard<'_, NameBudgets> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is counted for it, if anything is. Components of one name count as one.

@@ -31,6 +31,8 @@ impl OutboundNetworking {
             sockets_per_process: written(&self.max_sockets).unwrap_or(defaults.sockets_per_process),
             sockets_per_component: written(&self.max_socket_connections),
             total_connections: written(&self.max_total_connections),
+            lookups_per_minute: written(&self.max_lookups_per_minute).unwrap_or(defaults.lookups_per_minute),
+            names_per_wildcard: written(&self.max_names_per_wildcard).unwrap_or(defaults.names_per_wildcard),
             ..defaults
         }
     }
@@ -111,7 +113,7 @@ mod tests {
         }
     }
 
-    // proves
+    // proves, BUD-1, BUD-2
     #[test]
     fn each_key_sets_its_own_quota_and_no_other() {
         let default = Quotas::default();
@@ -141,6 +143,20 @@ mod tests {
                 "max_total_connections = 0",
                 Quotas {
                     total_connections: Some(0),
+                    ..default.clone()
+                },
+            ),
+            (
+                "max_lookups_per_minute = 7",
+                Quotas {
+                    lookups_per_minute: 7,
+                    ..default.clone()
+                },
+            ),
+            (
+                "max_names_per_wildcard = 0",
+                Quotas {
+                    names_per_wildcard: 0,
                     ..default.clone()
                 },
             ),

@@ -54,7 +54,9 @@ impl Policy {
             }
             Attempt::Tls { server, remotes } => return self.denies_server(server, remotes),
             Attempt::ClientHello { server, remote } => return self.denies_hello(server, remote.port),
-            Attempt::CreateSocket { .. }
+            // What it is for was judged by the name a moment ago, with a port where that has one.
+            Attempt::Resolve { .. }
+            | Attempt::CreateSocket { .. }
             | Attempt::Bind { .. }
             | Attempt::Listen { .. }
             | Attempt::Accept { .. }

@@ -52,6 +52,7 @@ impl Policy {
             | Attempt::ClientHello { .. }
             | Attempt::CreateSocket { .. }
             | Attempt::Lookup { .. }
+            | Attempt::Resolve { .. }
             | Attempt::Open { .. } => None,
         };
         reason.map(Denial::new)

@@ -3,7 +3,7 @@
 //! What is held is counted by whoever asks, and comes in as [`Usage`](crate::Usage).
 
 use super::Policy;
-use crate::{Attempt, Denial, Reason, Setting, Situation};
+use crate::{Attempt, Denial, Name, NameBounds, Reason, Setting, Situation};
 
 impl Policy {
     pub(super) fn quotas<'p>(
@@ -40,12 +40,49 @@ impl Policy {
                 .or_else(too_many_connections),
             Attempt::Lookup { .. } => (usage.lookups_of_instance >= quotas.lookups_in_flight)
                 .then(|| Denial::new(Reason::QuotaLookups)),
+            Attempt::Resolve { name } => self.name_budgets(name, situation),
             Attempt::Dial { .. } => too_many(Reason::QuotaConnections).or_else(too_many_connections),
             Attempt::Tls { .. } => (usage.tls_of_instance
                 >= TLS_PER_CONNECTION.saturating_mul(usage.tcp_connections_of_instance))
             .then(|| Denial::new(Reason::QuotaConnections)),
             _ => None,
         }
+    }
+
+    /// The budgets of names, which no way out has but by resolving one.
+    #[cold]
+    fn name_budgets<'p>(&'p self, name: &Name, situation: &Situation<'_>) -> Option<Denial<'p>> {
+        let bounds = self.name_bounds();
+        let usage = situation.usage;
+        let spent = |used: Option<u32>, most: u32| used.is_some_and(|used| used >= most);
+        if spent(usage.names_below_wildcard, bounds.names_per_wildcard) {
+            let denial = Denial::new(Reason::QuotaNames).near(self.allow.covers(name));
+            return Some(denial.lifted_by(Setting::NamesPerWildcard));
+        }
+        spent(usage.lookups_of_last_minute, bounds.lookups_per_minute)
+            .then(|| Denial::new(Reason::QuotaLookupRate).lifted_by(Setting::LookupsPerMinute))
+    }
+
+    /// The bounds of the budgets of names of the component, which are those of its parts together.
+    pub fn name_bounds(&self) -> NameBounds {
+        let mut whole = self;
+        while let Some(around) = whole.within() {
+            whole = around;
+        }
+        self.operator.quotas.names_of(whole.component())
+    }
+
+    /// The wildcards below which a component asks for `name`, by their names without `*.`: for each list that limits it by
+    /// such ones all that cover it (BUD-2). An entry that names it, or every name, costs nothing.
+    pub fn wildcards_over(&self, name: &Name) -> Vec<Vec<&Name>> {
+        let own = self.allow.wildcards_over(name);
+        let mut lists = self
+            .within()
+            .map_or_else(Vec::new, |whole| whole.wildcards_over(name));
+        if !own.is_empty() {
+            lists.push(own);
+        }
+        lists
     }
 }
 

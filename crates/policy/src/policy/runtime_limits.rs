@@ -26,6 +26,7 @@ impl Policy {
             | Attempt::Request { .. }
             | Attempt::Answer { .. }
             | Attempt::Lookup { .. }
+            | Attempt::Resolve { .. }
             | Attempt::Listen { .. }
             | Attempt::Accept { .. }
             | Attempt::Tls { .. }
@@ -50,6 +51,7 @@ impl Policy {
             | Attempt::Bind { .. }
             | Attempt::Request { .. }
             | Attempt::Lookup { .. }
+            | Attempt::Resolve { .. }
             | Attempt::Listen { .. }
             | Attempt::Accept { .. }
             // It goes nowhere; what is connected to was judged when it was.

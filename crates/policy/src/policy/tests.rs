@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::{
     Address, AnswerSource, BlockedNetwork, DenyList, Entry, Grants, Host, Label, LabelKind, LearnedAddresses,
-    Limit, Location, LookupOutcome, Name, Peers, PortSet, Quotas, Reason, Remedy, RemedyWords, RequestMethod,
-    RuntimeLimits, Scheme, ServerName, Setting, TlsNames, Transport, Usage,
+    Limit, Location, LookupOutcome, Name, NameBounds, NameLimits, Peers, PortSet, Quotas, Reason, Remedy,
+    RemedyWords, RequestMethod, RuntimeLimits, Scheme, ServerName, Setting, TlsNames, Transport, Usage,
 };
 
 mod allow_list;
