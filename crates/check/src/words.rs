@@ -24,6 +24,7 @@ impl RemedyWords for CommandWords {
             Setting::SocketsPerProcess => "`--max-sockets`".into(),
             Setting::SocketsPerComponent => "`max_socket_connections`".into(),
             Setting::TotalConnections => "`max_total_connections`".into(),
+            Setting::SentBytes => "`--max-sent`".into(),
             other => other.neutral(),
         }
     }

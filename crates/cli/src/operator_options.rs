@@ -22,6 +22,7 @@ use outport_runtime::cache::CompiledCode;
 use outport_runtime::guest_env::Directory;
 
 use crate::audit_output::AuditOptions;
+use crate::byte_options::ByteOptions;
 use crate::client_tls::ClientTlsProfiles;
 use crate::compiled_code::compiled_code;
 use crate::configuration::{self, Given};
@@ -87,6 +88,9 @@ pub(crate) struct OperatorOptions {
     #[arg(long, value_name = "N", value_parser = number(0, u32::MAX))]
     max_sockets_per_instance: Option<u32>,
 
+    #[command(flatten)]
+    bytes: ByteOptions,
+
     /// Refuse to start when there are warnings
     #[arg(long)]
     deny_warnings: bool,
@@ -120,12 +124,15 @@ pub(crate) struct OperatorOptions {
 }
 
 /// The options that are read again while guests run, as far as the configuration file says them.
-pub(crate) const READ_AGAIN: [&str; 7] = [
+pub(crate) const READ_AGAIN: [&str; 10] = [
     "allow-link-local",
     "allow-loopback-answers",
     "allow-loopback-ports",
     "allow-udp",
     "disallowed-outbound-hosts",
+    "max-receive-rate",
+    "max-send-rate",
+    "max-sent",
     "max-sockets",
     "max-sockets-per-instance",
 ];
@@ -189,6 +196,7 @@ impl OperatorOptions {
             allow_loopback_answers: now.allow_loopback_answers,
             max_sockets: now.max_sockets,
             max_sockets_per_instance: now.max_sockets_per_instance,
+            bytes: now.bytes,
             given: now.given,
             ..self.clone()
         }
@@ -296,6 +304,7 @@ impl OperatorOptions {
             sockets_per_process: first(self.max_sockets, config.max_sockets, defaults.sockets_per_process),
             sockets_per_component: config.max_socket_connections.map(|limit| limit.value),
             total_connections: config.max_total_connections.map(|limit| limit.value),
+            bytes: self.bytes.read(file.as_ref()),
             ..defaults
         };
         let dns_servers = self.dns_servers(&config.dns_servers, wrong);

@@ -18,6 +18,7 @@ use outport_policy::{AllowList, Entry, EntryError, Location, NeutralWords, Opera
 
 use crate::asking::Questioner;
 use crate::audit::AuditSink;
+use crate::byte_budget::LivingBudgets;
 use crate::counts::{METRICS, QuotaGauges};
 use crate::dial::{Destination, Dialer};
 use crate::dns::{Resolve, Resolver, ResolverError};
@@ -301,6 +302,7 @@ impl EgressBuilder {
             words: self.words,
             usage: ProcessUsage::new(self.pooling, self.http_connections),
             connections: Arc::default(),
+            byte_budgets: LivingBudgets::default(),
             meter: self.meter,
             tracer: self.tracer,
             grants: self.lists_grants.then(Arc::default),

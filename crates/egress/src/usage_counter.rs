@@ -109,6 +109,8 @@ impl UsageCounter {
             lookups_of_instance: 0,
             tcp_connections_of_instance: 0,
             tls_of_instance: 0,
+            sent_of_component: self.component.bytes().sent(),
+            about_to_send: 0,
         }
     }
 }

@@ -14,6 +14,12 @@
 //! resolve_disallowed = true
 //! max_sockets = 4096
 //! max_sockets_per_instance = 256
+//! max_send_rate = "1MiB"
+//! max_receive_rate = "10MiB"
+//! max_sent = "1GiB/1h"
+//!
+//! [component.web]                                   # narrower for one component
+//! max_sent = "100MiB/1h"
 //!
 //! [outbound_http]                                   # Spin's
 //! connection_pooling = true
@@ -27,6 +33,7 @@
 use outport_policy::{BlockedNetwork, Entry, LabelKind, PortSet};
 
 use crate::reading::brokers::{BrokerSettings, read_broker_settings};
+use crate::reading::byte_budget::{ByteLimits, ComponentLimits, read_byte_limits, read_components};
 use crate::reading::client_tls::{ClientTls, read_client_tls};
 use crate::reading::component::note_not_used;
 use crate::reading::definitions::{
@@ -62,6 +69,8 @@ pub struct RuntimeConfig {
     pub sqlite_databases: Vec<Definition<SqliteBackend>>,
     /// `[llm_compute]`
     pub model_server: Option<ModelServer>,
+    /// `[component.ID]`, in the order of the file.
+    pub components: Vec<ComponentLimits>,
     /// `max_connections` of `[outbound_redis]`, `[outbound_pg]`, `[outbound_mysql]` and `[outbound_mqtt]`.
     pub client_connections: ClientConnections,
     /// `[trigger.redis]`, `[trigger.mqtt]` and `[trigger.sqs]`.
@@ -124,6 +133,8 @@ pub struct OutboundNetworking {
     pub max_socket_connections: Option<Located<u32>>,
     /// Spin's: connections of the app, of whatever kind.
     pub max_total_connections: Option<Located<u32>>,
+    /// Bytes that each component may send and receive (BUD-3).
+    pub bytes: ByteLimits,
 }
 
 /// `[outbound_http]`: Spin's settings for outgoing HTTP. A key that is not written is `None`.
@@ -165,6 +176,9 @@ impl RuntimeConfig {
         let brokers = fields
             .get("trigger")
             .and_then(|node| read_broker_settings(&mut found, node));
+        let components = fields
+            .get("component")
+            .map(|node| read_components(&mut found, node));
         let state_dir = fields.get("state_dir").and_then(|node| node.string(&mut found));
         let mut client = |key, service| {
             fields.get(key).and_then(|node| {
@@ -195,6 +209,7 @@ impl RuntimeConfig {
             key_value_stores: key_value_stores.read,
             sqlite_databases: sqlite_databases.read,
             model_server,
+            components: components.unwrap_or_default(),
             client_connections,
             brokers: brokers.unwrap_or_default(),
             state_dir: state_dir.map(|path| path.map(StateDir::at)),
@@ -246,6 +261,7 @@ fn read_networking(found: &mut Findings, node: Node<'_>) -> Option<OutboundNetwo
         max_sockets_per_instance: read_limit(found, &mut fields, "max_sockets_per_instance"),
         max_socket_connections: read_limit(found, &mut fields, "max_socket_connections"),
         max_total_connections: read_limit(found, &mut fields, "max_total_connections"),
+        bytes: read_byte_limits(found, &mut fields),
     };
     fields.finish(found);
     Some(networking)

@@ -124,6 +124,8 @@ reasons! {
     QuotaLookups = "quota.lookups", Quotas, "too many look-ups are in flight";
     /// Too many connections.
     QuotaConnections = "quota.connections", Quotas, "too many connections are open";
+    /// As many bytes sent as the operator permits in a time (BUD-3).
+    QuotaBytes = "quota.bytes", Quotas, "the component has sent as many bytes as it may in this time";
 
     /// An audit log that cannot be written: whoever wants everything recorded wants nothing done that is not (RSN-6).
     AuditUnavailable = "audit.unavailable", Hard,
@@ -216,6 +218,7 @@ mod tests {
             "quota.sockets",
             "quota.lookups",
             "quota.connections",
+            "quota.bytes",
             "audit.unavailable",
         ] {
             assert_eq!(codes.iter().filter(|own| **own == code).count(), 1, "{code}");

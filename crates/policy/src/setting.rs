@@ -41,6 +41,8 @@ pub enum Setting {
     SocketsPerComponent,
     /// [`Quotas::total_connections`](crate::Quotas::total_connections).
     TotalConnections,
+    /// [`ByteBudget::sent`](crate::ByteBudget::sent) of every component, or of the one.
+    SentBytes,
 }
 
 impl Setting {
@@ -59,6 +61,7 @@ impl Setting {
             Self::SocketsPerProcess => "`Quotas::sockets_per_process`".into(),
             Self::SocketsPerComponent => "`Quotas::sockets_per_component`".into(),
             Self::TotalConnections => "`Quotas::total_connections`".into(),
+            Self::SentBytes => "`ByteBudget::sent`".into(),
         }
     }
 }

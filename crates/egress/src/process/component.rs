@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use outport_policy::{Addition, AllowList, Operator, Policy};
 
 use super::{OpenInComponent, Process};
+use crate::byte_budget::ByteBudget;
 use crate::counts::Counts;
 
 /// One component of the process: its author's allow list, and what its instances have open.
@@ -17,14 +18,26 @@ pub(crate) struct Component {
     /// The component that it is a part of.
     whole: Option<Arc<Self>>,
     open: Arc<OpenInComponent>,
+    bytes: Arc<ByteBudget>,
     counts: Option<Box<Counts>>,
 }
 
 impl Component {
     pub(crate) fn new(process: Arc<Process>, name: Arc<str>, allow: Arc<AllowList>) -> Self {
+        // What the operator configured for himself is no component's (HI-6).
+        let bytes = if allow.is_the_operators() {
+            ByteBudget::none(&process.connections)
+        } else {
+            process.byte_budget_of(&name)
+        };
+        Self::with(process, name, allow, bytes)
+    }
+
+    fn with(process: Arc<Process>, name: Arc<str>, allow: Arc<AllowList>, bytes: Arc<ByteBudget>) -> Self {
         let open = Arc::default();
         process.usage.note_component(&open);
         Self {
+            bytes,
             counts: Counts::new(&process.meter, &name),
             allow: ArcSwap::new(process.as_it_may_grow(allow)),
             process,
@@ -43,12 +56,14 @@ impl Component {
             name,
             whole: Some(self.clone()),
             open: self.open.clone(),
+            bytes: self.bytes.clone(),
         }
     }
 
-    /// The same component anew, with nothing open.
+    /// The same component anew, with nothing open. What it has sent it has sent.
     pub(crate) fn again(&self) -> Self {
-        Self::new(self.process.clone(), self.name.clone(), self.allow.load_full())
+        let (process, bytes) = (self.process.clone(), self.bytes.clone());
+        Self::with(process, self.name.clone(), self.allow.load_full(), bytes)
     }
 
     pub(crate) fn process(&self) -> &Arc<Process> {
@@ -89,6 +104,11 @@ impl Component {
     /// The counters of what all its instances have open.
     pub(crate) fn open(&self) -> &Arc<OpenInComponent> {
         &self.open
+    }
+
+    /// The bytes that all its instances may send and receive.
+    pub(crate) fn bytes(&self) -> &Arc<ByteBudget> {
+        &self.bytes
     }
 
     /// What is counted for it, if anything is. Components of one name count as one.

@@ -1,6 +1,6 @@
 //! The operator's part of a policy as a runtime config file gives it.
 
-use outport_policy::{Limit, PortSet, Quotas, RuntimeLimits};
+use outport_policy::{ByteBudgets, Limit, PortSet, Quotas, RuntimeLimits};
 
 use crate::runtime_config::OutboundNetworking;
 use crate::source::Located;
@@ -31,6 +31,7 @@ impl OutboundNetworking {
             sockets_per_process: written(&self.max_sockets).unwrap_or(defaults.sockets_per_process),
             sockets_per_component: written(&self.max_socket_connections),
             total_connections: written(&self.max_total_connections),
+            bytes: ByteBudgets::new(self.bytes.budget(), []),
             ..defaults
         }
     }
