@@ -1,8 +1,11 @@
 //! The bytes that a component may send and receive (BUD-3).
 
 use clap::Args;
+use outport_check::Diagnostic;
 use outport_manifest::{ByteRate, RuntimeConfig, SentLimit};
 use outport_policy::{ByteBudget, ByteBudgets};
+
+use crate::configuration::Given;
 
 /// Budgets of every component.
 #[derive(Debug, Clone, Args)]
@@ -24,7 +27,17 @@ pub(crate) struct ByteOptions {
 impl ByteOptions {
     /// With what the runtime config file says: of all components it is beaten by an option, and what it says of one narrows
     /// either.
-    pub(crate) fn read(&self, config: Option<&RuntimeConfig>) -> ByteBudgets {
+    /// A bound that no run can keep is put to the remarks; `check` says so of one in the file.
+    pub(crate) fn read(
+        &self,
+        config: Option<&RuntimeConfig>,
+        given: &Given,
+        remarks: &mut Vec<Diagnostic>,
+    ) -> ByteBudgets {
+        let small = self
+            .max_sent
+            .and_then(|SentLimit(bound)| outport_check::small_bound(bound, || given.location("max-sent")));
+        remarks.extend(small);
         let written = config
             .map(|config| config.networking.bytes.budget())
             .unwrap_or_default();

@@ -304,7 +304,7 @@ impl OperatorOptions {
             sockets_per_process: first(self.max_sockets, config.max_sockets, defaults.sockets_per_process),
             sockets_per_component: config.max_socket_connections.map(|limit| limit.value),
             total_connections: config.max_total_connections.map(|limit| limit.value),
-            bytes: self.bytes.read(file.as_ref()),
+            bytes: self.bytes.read(file.as_ref(), &self.given, &mut remarks),
             ..defaults
         };
         let dns_servers = self.dns_servers(&config.dns_servers, wrong);

@@ -181,3 +181,6 @@ impl Spent {
         error.get_ref().is_some_and(|inner| inner.is::<Self>())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,12 +105,16 @@ impl Flow {
         })
     }
 
-    /// Waits until something may be moved, or nothing more; of datagrams one like that which there was no room for.
+    /// Waits until a piece may be moved, or nothing more; of datagrams one like that which there was no room for.
     pub(crate) fn poll_room(&self, cx: Option<&mut Context<'_>>) -> Poll<()> {
         if self.is_cut() {
             return Poll::Ready(());
         }
-        let wish = Wish::All(self.wanted.load(Ordering::Relaxed));
+        // As much of a stream as whoever then moves it waits for: it would not be moved for less.
+        let wish = match self.cuts {
+            Some(_) => Wish::Some(u64::MAX),
+            None => Wish::All(self.wanted.load(Ordering::Relaxed)),
+        };
         let room = self.budget.lane(self.way).poll_room(cx, &self.ticket, wish);
         room.map(drop)
     }
