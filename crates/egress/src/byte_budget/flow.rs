@@ -15,7 +15,8 @@ pub(crate) struct Flow {
     ticket: AtomicU64,
     /// The number of cuts that were before it; none of datagrams, which have no connection that could end.
     cuts: Option<u64>,
-    /// Bytes of the datagram that there was no room for when it was tried last.
+    /// Bytes that there is to be room for before a datagram is sent: as many as the last one had, and a packet at least, since
+    /// nobody knows the next one.
     wanted: AtomicU64,
 }
 
@@ -41,7 +42,7 @@ impl Flow {
             way,
             ticket: AtomicU64::new(0),
             cuts: None,
-            wanted: AtomicU64::new(1),
+            wanted: AtomicU64::new(if way == Way::Out { PACKET } else { 1 }),
         }
     }
 
@@ -91,8 +92,9 @@ impl Flow {
         // One without data is sent, too.
         let length = (length as u64).max(1);
         let polled = self.poll(cx, Wish::All(length));
-        let wanted = if polled.is_pending() { length } else { 1 };
-        self.wanted.store(wanted, Ordering::Relaxed);
+        if self.way == Way::Out {
+            self.wanted.store(length.max(PACKET), Ordering::Relaxed);
+        }
         polled
     }
 
@@ -105,7 +107,7 @@ impl Flow {
         })
     }
 
-    /// Waits until a piece may be moved, or nothing more; of datagrams one like that which there was no room for.
+    /// Waits until a piece may be moved, or nothing more; of datagrams one like the last.
     pub(crate) fn poll_room(&self, cx: Option<&mut Context<'_>>) -> Poll<()> {
         if self.is_cut() {
             return Poll::Ready(());
@@ -119,6 +121,9 @@ impl Flow {
         room.map(drop)
     }
 }
+
+/// Bytes of a packet of Ethernet, of which no burst is less.
+const PACKET: u64 = 1500;
 
 impl Drop for Flow {
     fn drop(&mut self) {
