@@ -16,6 +16,7 @@ mod bodies;
 mod brokers;
 mod build;
 mod built;
+mod byte_budgets;
 mod chaining;
 mod check;
 mod check_and_up;

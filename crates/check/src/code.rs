@@ -111,6 +111,8 @@ codes! {
     /// Clause HI-6.
     OwnAddress = "operator.own-address", Warning,
         "the operator denies to guests where he keeps a store, database or model of theirs";
+    /// Clause BUD-3.
+    ByteBudget = "operator.byte-budget", Warning, "a budget of bytes is one that no run can keep, or nobody's";
     /// The command line or the environment has something that cannot be used.
     Input = "operator.input", Error, "an option, an environment variable or a file that was given cannot be used";
     /// A file with expectations cannot be read.

@@ -42,7 +42,7 @@ pub use codes::{CodeKind, CodePage, codes_json, codes_list};
 pub use colours::{Colour, Colours};
 pub use denied_triggers::denied_triggers;
 pub use diagnostic::{Diagnostic, FindingCode, Fix, Quoted};
-pub use findings::{DeniedNames, part_findings, review, warnings_at_start};
+pub use findings::{DeniedNames, part_findings, review, small_bound, warnings_at_start};
 pub use fix::{AddError, FixError, ListEdit, add_entry, apply_fixes, edit_lists};
 pub use imports::{list_imports, sum_up_imports};
 pub use json::report_json;

@@ -27,6 +27,7 @@ impl RemedyWords for CommandWords {
             Setting::TotalConnections => "`max_total_connections`".into(),
             Setting::LookupsPerMinute => "`--max-lookups-per-minute`".into(),
             Setting::NamesPerWildcard => "`--max-names-per-wildcard`".into(),
+            Setting::SentBytes => "`--max-sent`".into(),
             other => other.neutral(),
         }
     }

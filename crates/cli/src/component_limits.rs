@@ -17,12 +17,12 @@ pub(crate) fn of_unknown_components(
         };
         config.components.iter().map(located)
     });
-    let unknown = written.filter(|(id, _)| !known().any(|own| own == id));
+    let unknown = written.filter(|(id, _)| !known().any(|own| own == id.as_str()));
     let warnings = unknown.take(MOST_UNKNOWN).map(|(id, location)| {
-        let shown = text::excerpt(&id);
+        let shown = text::excerpt(id.as_str());
         let message = format!("`[component.{shown}]` is for a component that the app does not have");
         let warning = Diagnostic::warning(message).coded(Code::Input).at(location);
-        match nearest(&id, known().take(MOST_COMPARED)) {
+        match nearest(id.as_str(), known().take(MOST_COMPARED)) {
             Some(meant) => warning.helped_by(format!("did you mean `{meant}`?")),
             None => warning,
         }

@@ -32,6 +32,7 @@ mod author_options;
 mod brokers;
 mod building;
 mod built;
+mod byte_options;
 mod client_tls;
 mod commands;
 mod compiled_code;

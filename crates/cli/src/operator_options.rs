@@ -22,6 +22,7 @@ use outport_runtime::cache::CompiledCode;
 use outport_runtime::guest_env::Directory;
 
 use crate::audit_output::AuditOptions;
+use crate::byte_options::ByteOptions;
 use crate::client_tls::ClientTlsProfiles;
 use crate::compiled_code::compiled_code;
 use crate::configuration::{self, Given};
@@ -99,6 +100,9 @@ pub(crate) struct OperatorOptions {
     #[command(flatten)]
     names: NameOptions,
 
+    #[command(flatten)]
+    bytes: ByteOptions,
+
     /// Refuse to start when there are warnings
     #[arg(long)]
     deny_warnings: bool,
@@ -132,7 +136,7 @@ pub(crate) struct OperatorOptions {
 }
 
 /// The options that are read again while guests run, as far as the configuration file says them.
-pub(crate) const READ_AGAIN: [&str; 10] = [
+pub(crate) const READ_AGAIN: [&str; 13] = [
     "allow-link-local",
     "allow-loopback-answers",
     "allow-loopback-ports",
@@ -140,6 +144,9 @@ pub(crate) const READ_AGAIN: [&str; 10] = [
     "disallowed-outbound-hosts",
     "max-lookups-per-minute",
     "max-names-per-wildcard",
+    "max-receive-rate",
+    "max-send-rate",
+    "max-sent",
     "max-sockets",
     "max-sockets-per-instance",
     "tls-names",
@@ -206,6 +213,7 @@ impl OperatorOptions {
             max_sockets_per_instance: now.max_sockets_per_instance,
             tls_names: now.tls_names,
             names: now.names,
+            bytes: now.bytes,
             given: now.given,
             ..self.clone()
         }
@@ -313,6 +321,7 @@ impl OperatorOptions {
             sockets_per_process: first(self.max_sockets, config.max_sockets, defaults.sockets_per_process),
             sockets_per_component: config.max_socket_connections.map(|limit| limit.value),
             total_connections: config.max_total_connections.map(|limit| limit.value),
+            bytes: self.bytes.read(file.as_ref(), &self.given, &mut remarks),
             ..defaults
         };
         let tls_names = self.tls_names.map(TlsNames::from);

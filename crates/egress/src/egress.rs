@@ -18,6 +18,7 @@ use outport_policy::{AllowList, Entry, EntryError, Location, NeutralWords, Opera
 
 use crate::asking::Questioner;
 use crate::audit::AuditSink;
+use crate::byte_budget::LivingBudgets;
 use crate::counts::{METRICS, QuotaGauges, budgets};
 use crate::dial::{Destination, Dialer};
 use crate::dns::{Resolve, Resolver, ResolverError};
@@ -308,6 +309,7 @@ impl EgressBuilder {
             usage: ProcessUsage::new(self.pooling, self.http_connections),
             names: AskedNames::default(),
             connections: Arc::default(),
+            byte_budgets: LivingBudgets::default(),
             meter: self.meter,
             tracer: self.tracer,
             grants: self.lists_grants.then(Arc::default),

@@ -296,10 +296,12 @@ impl Enforcer {
     }
 
     /// Judges a datagram to `remote`, and has `send` send it if it may go. Once it has gone, answers may come (HL-4). The
-    /// first one to a peer is recorded, the others are counted. What `send` says is inside; outside, the refusal.
+    /// first one to a peer is recorded, the others are counted. It has so many bytes. What `send` says is inside; outside,
+    /// the refusal.
     pub(crate) fn send<E>(
         &self,
         remote: SocketAddr,
+        length: usize,
         send: impl FnOnce(ConnectPermit) -> Result<(), E>,
     ) -> Result<Result<(), E>, Denied> {
         let now = now();
@@ -315,7 +317,11 @@ impl Enforcer {
             Recording::Always => self.trace().recorded(),
             _ => None,
         };
-        let (permit, decision) = self.decide(&mut state, &attempt, self.usage(), recording, now)?;
+        let usage = Usage {
+            about_to_send: length as u64,
+            ..self.usage()
+        };
+        let (permit, decision) = self.decide(&mut state, &attempt, usage, recording, now)?;
         let rule = point.as_ref().map(|_| shown(permit.rule()));
         let permit = self.bind(&attempt, permit, remote, decision)?;
         let span = point.zip(rule).map(|(point, rule)| {

@@ -8,6 +8,7 @@
 //!          ├─ usage        what is open, who waits, whose connections are idle
 //!          ├─ names        how many names each component asked for
 //!          ├─ grants       who has looked names up, where somebody wants a list
+//!          ├─ byte_budgets the bytes that each component may send and receive
 //!          └─ connections  what a new deny list closes, as soon as the thread decides nothing (decision_scope)
 //! ```
 //!
@@ -40,6 +41,7 @@ pub use self::unfinished::Carried;
 pub(crate) use self::unfinished::UntilStopped;
 pub(crate) use self::usage::{IdleConnections, OpenInComponent, Pooling, ProcessUsage};
 use crate::asking::Questioner;
+use crate::byte_budget::{ByteBudget, LivingBudgets};
 use crate::counts::QuotaGauges;
 use crate::dns::Resolve;
 use crate::meter::Meter;
@@ -63,6 +65,7 @@ pub(crate) struct Process {
     pub(crate) usage: ProcessUsage,
     pub(crate) names: AskedNames,
     pub(crate) connections: Arc<Connections>,
+    pub(crate) byte_budgets: LivingBudgets,
     /// Those with grants, if they are to be listed.
     pub(crate) grants: Option<Arc<GrantHolders>>,
 }
@@ -71,8 +74,17 @@ impl Process {
     /// Puts another operator's policy in force, and closes what it forbids (DL-9).
     pub(crate) fn replace_operator(&self, operator: Operator) {
         self.policy.replace(operator);
+        self.byte_budgets
+            .follow(|| self.policy.load().quotas.bytes.clone());
         self.close_forbidden();
         self.policy.notify();
+    }
+
+    /// The budget of a new component.
+    fn byte_budget_of(&self, name: &Arc<str>) -> Arc<ByteBudget> {
+        let configured = || self.policy.load().quotas.bytes.clone();
+        self.byte_budgets
+            .begin(name.clone(), &self.connections, configured)
     }
 
     /// The list of a component, which grows if somebody is there to be asked.

@@ -112,6 +112,8 @@ impl UsageCounter {
             names_below_wildcard: None,
             tcp_connections_of_instance: 0,
             tls_of_instance: 0,
+            sent_of_component: self.component.bytes().sent(),
+            about_to_send: 0,
         }
     }
 }

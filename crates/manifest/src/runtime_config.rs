@@ -17,10 +17,14 @@
 //! max_sockets_per_instance = 256
 //! max_lookups_per_minute = 600
 //! max_names_per_wildcard = 1000
+//! max_send_rate = "1MiB"
+//! max_receive_rate = "10MiB"
+//! max_sent = "1GiB/1h"
 //!
-//! [component.web]                                   # Outport's, for one component
+//! [component.web]                                   # Outport's, narrower for one component
 //! max_lookups_per_minute = 60
 //! max_names_per_wildcard = 100
+//! max_sent = "100MiB/1h"
 //!
 //! [outbound_http]                                   # Spin's
 //! connection_pooling = true
@@ -34,6 +38,7 @@
 use outport_policy::{BlockedNetwork, Entry, LabelKind, PortSet, TlsNames};
 
 use crate::reading::brokers::{BrokerSettings, read_broker_settings};
+use crate::reading::byte_budget::{ByteLimits, read_byte_limits};
 use crate::reading::client_tls::{ClientTls, read_client_tls};
 use crate::reading::component::note_not_used;
 use crate::reading::component_limits::{ComponentLimits, read_components};
@@ -140,6 +145,8 @@ pub struct OutboundNetworking {
     pub max_socket_connections: Option<Located<u32>>,
     /// Spin's: connections of the app, of whatever kind.
     pub max_total_connections: Option<Located<u32>>,
+    /// Bytes that each component may send and receive (BUD-3).
+    pub bytes: ByteLimits,
 }
 
 /// `[outbound_http]`: Spin's settings for outgoing HTTP. A key that is not written is `None`.
@@ -271,6 +278,7 @@ fn read_networking(found: &mut Findings, node: Node<'_>) -> Option<OutboundNetwo
         max_names_per_wildcard: read_limit(found, &mut fields, "max_names_per_wildcard"),
         max_socket_connections: read_limit(found, &mut fields, "max_socket_connections"),
         max_total_connections: read_limit(found, &mut fields, "max_total_connections"),
+        bytes: read_byte_limits(found, &mut fields),
     };
     fields.finish(found);
     Some(networking)

@@ -1,5 +1,6 @@
 //! Values that can only be right, and why a text is none of them.
 
+pub(crate) mod byte_limits;
 pub(crate) mod cron_expression;
 pub(crate) mod dependency_error;
 pub(crate) mod dependency_name;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Address, PortSet};
+use crate::{Address, ByteBudgets, PortSet};
 
 /// A limit that is on by default and that only the operator can take away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -79,6 +79,8 @@ pub struct Quotas {
     pub peers: usize,
     /// The time that a peer is remembered after the last datagram sent to it (HL-4). Default 120 seconds.
     pub peer_idle: Duration,
+    /// The bytes that components may send and receive (BUD-3). Default: no limits.
+    pub bytes: ByteBudgets,
 }
 
 impl Default for Quotas {
@@ -97,6 +99,7 @@ impl Default for Quotas {
             names_of_components: Arc::default(),
             peers: 1024,
             peer_idle: Duration::from_secs(120),
+            bytes: ByteBudgets::default(),
         }
     }
 }
@@ -160,4 +163,9 @@ pub struct Usage {
     pub tcp_connections_of_instance: u32,
     /// TLS connections that the host has for the instance on these, those that are being agreed on among them.
     pub tls_of_instance: u32,
+    /// Bytes that the component has sent in the time that runs, of each of the [bounds](crate::BudgetInForce::sent) that it
+    /// has (BUD-3).
+    pub sent_of_component: [u64; 2],
+    /// Bytes that leave with the attempt itself, as those of a datagram do.
+    pub about_to_send: u64,
 }

@@ -128,6 +128,8 @@ reasons! {
     QuotaLookups = "quota.lookups", Quotas, "too many look-ups are in flight";
     /// Too many connections.
     QuotaConnections = "quota.connections", Quotas, "too many connections are open";
+    /// As many bytes sent as the operator permits in a time (BUD-3).
+    QuotaBytes = "quota.bytes", Quotas, "the component has sent as many bytes as it may in this time";
 
     /// Too many look-ups that left the machine (BUD-1).
     QuotaLookupRate = "quota.lookup-rate", Quotas,
@@ -230,6 +232,7 @@ mod tests {
             "quota.connections",
             "quota.lookup-rate",
             "quota.names",
+            "quota.bytes",
             "audit.unavailable",
         ] {
             assert_eq!(codes.iter().filter(|own| **own == code).count(), 1, "{code}");

@@ -47,6 +47,8 @@ pub enum Setting {
     LookupsPerMinute,
     /// [`Quotas::names_per_wildcard`](crate::Quotas::names_per_wildcard).
     NamesPerWildcard,
+    /// [`ByteBudget::sent`](crate::ByteBudget::sent) of every component, or of the one.
+    SentBytes,
 }
 
 impl Setting {
@@ -68,6 +70,7 @@ impl Setting {
             Self::TotalConnections => "`Quotas::total_connections`".into(),
             Self::LookupsPerMinute => "`Quotas::lookups_per_minute`".into(),
             Self::NamesPerWildcard => "`Quotas::names_per_wildcard`".into(),
+            Self::SentBytes => "`ByteBudget::sent`".into(),
         }
     }
 }

@@ -41,6 +41,8 @@ pub enum EndedBy {
     Error,
     /// The operator's list forbids it now.
     Policy,
+    /// Its component has sent as many bytes as it may in a time (BUD-3).
+    Quota,
     /// The instance ended.
     Instance,
     /// Nobody needed it any more, or the process stops.

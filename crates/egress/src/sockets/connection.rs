@@ -22,6 +22,7 @@ use super::slot::SocketSlot;
 use super::system;
 use super::watched::{Direction, Watched, now, retry};
 use crate::audit::EndedBy;
+use crate::byte_budget::{self, Flow, Spent};
 use crate::established::{self, Way};
 use crate::followed::Followed;
 use crate::host_account::HostAccount;
@@ -30,6 +31,8 @@ use crate::process::connections::Registration;
 /// A socket that does not block, and the slot that counts it.
 pub(crate) struct Connection {
     watched: Watched,
+    outgoing: Flow,
+    incoming: Flow,
     slot: Arc<SocketSlot>,
     /// Set once it is established, where anybody wants to know how it ends.
     followed: OnceLock<Arc<Followed>>,
@@ -57,8 +60,11 @@ pub(crate) struct Sending {
 
 impl Connection {
     pub(super) fn new(socket: impl Into<Arc<OwnedFd>>, slot: Arc<SocketSlot>) -> Self {
+        let budget = slot.enforcer().component().bytes();
         Self {
             watched: Watched::new(socket),
+            outgoing: Flow::new(budget, byte_budget::Way::Out),
+            incoming: Flow::new(budget, byte_budget::Way::In),
             slot,
             followed: OnceLock::new(),
             tls: OnceLock::new(),
@@ -99,6 +105,16 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// What the guest is told of a connection that has ended, since its component has sent all that it may.
+    fn spent(&self, _: Spent) -> ErrorCode {
+        if let Some(followed) = self.followed.get() {
+            followed.note_end(EndedBy::Quota);
+        }
+        ErrorCode::ConnectionReset
+    }
+}
+
 impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.watched.as_fd()
@@ -108,13 +124,21 @@ impl AsFd for Connection {
 impl Receiving {
     /// Waits until there is something to receive, the end or an error among it.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.watched.poll_ready(cx, Direction::Receiving)
+        ready!(self.0.watched.poll_ready(cx, Direction::Receiving));
+        if self.0.incoming.is_limited() {
+            return self.0.incoming.poll_room(Some(cx));
+        }
+        Poll::Ready(())
     }
 
     /// Receives what there is, at most `most` bytes; none at the end. Pending is what the system says now: nobody is
     /// woken.
     pub(crate) fn try_receive(&self, most: usize) -> Poll<Result<Vec<u8>, ErrorCode>> {
         let mut bytes = Vec::new();
+        if self.0.incoming.is_limited() {
+            let received = self.receive_within(None, most, |most| self.receive(&mut bytes, most));
+            return received.map_ok(|_| bytes);
+        }
         let received = now(|| self.receive(&mut bytes, most));
         self.noted(received).map_ok(|_| bytes)
     }
@@ -122,6 +146,10 @@ impl Receiving {
     /// Like [`try_receive`](Receiving::try_receive), and waits.
     pub(crate) fn poll_receive(&self, cx: &mut Context<'_>, most: usize) -> Poll<Result<Vec<u8>, ErrorCode>> {
         let mut bytes = Vec::new();
+        if self.0.incoming.is_limited() {
+            let received = self.receive_within(Some(cx), most, |most| self.receive(&mut bytes, most));
+            return received.map_ok(|_| bytes);
+        }
         let receive = || self.receive(&mut bytes, most);
         let received = self.0.watched.poll(cx, Direction::Receiving, receive);
         self.noted(received).map_ok(|_| bytes)
@@ -129,6 +157,10 @@ impl Receiving {
 
     /// Receives into `buffer`, and says how many bytes; none at the end. Pending is what the system says now.
     pub(crate) fn try_receive_into(&self, buffer: &mut [u8]) -> Poll<Result<usize, ErrorCode>> {
+        if self.0.incoming.is_limited() {
+            let (most, receive) = (buffer.len(), |most| self.receive_into(&mut buffer[..most]));
+            return self.receive_within(None, most, receive);
+        }
         self.noted(now(|| self.receive_into(buffer)))
     }
 
@@ -138,8 +170,48 @@ impl Receiving {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<usize, ErrorCode>> {
+        if self.0.incoming.is_limited() {
+            let (most, receive) = (buffer.len(), |most| self.receive_into(&mut buffer[..most]));
+            return self.receive_within(Some(cx), most, receive);
+        }
         let receive = || self.receive_into(buffer);
         self.noted(self.0.watched.poll(cx, Direction::Receiving, receive))
+    }
+
+    /// Receives as much of `most` bytes as the component may have now (BUD-3). It waits for the system first: who has
+    /// nothing to receive is in nobody's way.
+    #[cold]
+    fn receive_within(
+        &self,
+        mut cx: Option<&mut Context<'_>>,
+        most: usize,
+        receive: impl FnOnce(usize) -> io::Result<usize>,
+    ) -> Poll<Result<usize, ErrorCode>> {
+        let Connection {
+            watched, incoming, ..
+        } = &*self.0;
+        ready!(watched.poll_now(&mut cx, Direction::Receiving));
+        let reserved = match ready!(incoming.poll_reserve(cx.as_deref_mut(), most)) {
+            Ok(reserved) => reserved,
+            Err(spent) => return Poll::Ready(Err(self.0.spent(spent))),
+        };
+        let bytes = reserved.bytes().min(most);
+        let mut receive = Some(receive);
+        let received = now(|| receive.take().map_or(Ok(0), |receive| receive(bytes)));
+        match &received {
+            Poll::Ready(Ok(length)) => reserved.settle(*length),
+            _ => reserved.settle(0),
+        }
+        if received.is_pending()
+            && let Some(cx) = cx
+        {
+            // Somebody else was faster, and it is seen with the next poll.
+            cx.waker().wake_by_ref();
+        }
+        if matches!(received, Poll::Ready(Ok(0))) && incoming.is_cut() {
+            return Poll::Ready(Err(self.0.spent(Spent)));
+        }
+        self.noted(received)
     }
 
     fn receive(&self, bytes: &mut Vec<u8>, most: usize) -> io::Result<usize> {
@@ -203,6 +275,17 @@ impl Sending {
             return self.send_first(Some(cx), bytes);
         }
         self.connection.poll_send(cx, bytes)
+    }
+
+    /// The most that is taken from the guest at a time: what the component may send at once, so that little waits in the
+    /// host's memory.
+    pub(crate) fn most_at_once(&self) -> usize {
+        let Connection { outgoing, .. } = &*self.connection;
+        if outgoing.is_limited() {
+            outgoing.burst()
+        } else {
+            usize::MAX
+        }
     }
 
     /// The same while the first flight is not over. What of it is not to go on yet counts as sent for the guest, who need
@@ -277,11 +360,45 @@ impl Sending {
 
 impl Connection {
     fn try_send(&self, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
+        if self.outgoing.is_limited() {
+            return self.send_within(None, bytes);
+        }
         self.sent(now(|| self.send(bytes)))
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
+        if self.outgoing.is_limited() {
+            return self.send_within(Some(cx), bytes);
+        }
         self.sent(self.watched.poll(cx, Direction::Sending, || self.send(bytes)))
+    }
+
+    /// Sends as much of `bytes` as the component may now (BUD-3).
+    #[cold]
+    fn send_within(&self, mut cx: Option<&mut Context<'_>>, bytes: &[u8]) -> Poll<Result<usize, ErrorCode>> {
+        let Self {
+            watched, outgoing, ..
+        } = self;
+        if outgoing.is_cut() {
+            return Poll::Ready(Err(self.spent(Spent)));
+        }
+        ready!(watched.poll_now(&mut cx, Direction::Sending));
+        let reserved = match ready!(outgoing.poll_reserve(cx.as_deref_mut(), bytes.len())) {
+            Ok(reserved) => reserved,
+            Err(spent) => return Poll::Ready(Err(self.spent(spent))),
+        };
+        let bytes = &bytes[..reserved.bytes().min(bytes.len())];
+        let sent = self.sent(now(|| self.send(bytes)));
+        match &sent {
+            Poll::Ready(Ok(length)) => reserved.settle(*length),
+            _ => reserved.settle(0),
+        }
+        if sent.is_pending()
+            && let Some(cx) = cx
+        {
+            cx.waker().wake_by_ref();
+        }
+        sent
     }
 
     #[expect(

@@ -4,19 +4,24 @@ use std::collections::BTreeMap;
 
 use outport_policy::NameLimits;
 
+use crate::reading::byte_budget::{ByteLimits, read_byte_limits};
+use crate::reading::dependency::component_id;
 use crate::reading::fields::{Fields, Node};
 use crate::report::findings::Findings;
 use crate::source::Located;
+use crate::values::identifier::ComponentId;
 
 /// What is written of one component. A key that is not written is `None`.
 #[derive(Debug, Clone)]
 pub struct ComponentLimits {
-    /// The component's id.
-    pub component: Located<String>,
+    /// The component.
+    pub component: Located<ComponentId>,
     /// Look-ups that servers are asked for in a minute (BUD-1).
     pub max_lookups_per_minute: Option<Located<u32>>,
     /// Names below one wildcard in an hour (BUD-2).
     pub max_names_per_wildcard: Option<Located<u32>>,
+    /// Its bytes (BUD-3).
+    pub bytes: ByteLimits,
 }
 
 impl ComponentLimits {
@@ -28,7 +33,7 @@ impl ComponentLimits {
                 lookups_per_minute: number(&own.max_lookups_per_minute),
                 names_per_wildcard: number(&own.max_names_per_wildcard),
             };
-            (own.component.value.as_str().into(), limits)
+            (own.component.value.to_string().into_boxed_str(), limits)
         });
         names.collect()
     }
@@ -36,18 +41,26 @@ impl ComponentLimits {
 
 /// `[component.ID]`, each.
 pub(crate) fn read_components(found: &mut Findings, node: Node<'_>) -> Vec<ComponentLimits> {
-    let read = node.named(found).into_iter().filter_map(|(component, node)| {
-        let mut fields = node.table(found, format!("`[component.{}]`", component.value))?;
+    let named = node.named(found);
+    let read = named.into_iter().filter_map(|(id, node)| {
+        let title = format!("`[component.{}]`", id.value);
+        let component = component_id(found, id);
+        let mut fields = node.table(found, title)?;
         let limit = |found: &mut Findings, fields: &mut Fields<'_>, key| {
             fields.get(key).and_then(|node| node.count(found))
         };
-        let limits = ComponentLimits {
-            max_lookups_per_minute: limit(found, &mut fields, "max_lookups_per_minute"),
-            max_names_per_wildcard: limit(found, &mut fields, "max_names_per_wildcard"),
-            component,
-        };
+        let (lookups, names) = (
+            limit(found, &mut fields, "max_lookups_per_minute"),
+            limit(found, &mut fields, "max_names_per_wildcard"),
+        );
+        let bytes = read_byte_limits(found, &mut fields);
         fields.finish(found);
-        Some(limits)
+        Some(ComponentLimits {
+            component: component?,
+            max_lookups_per_minute: lookups,
+            max_names_per_wildcard: names,
+            bytes,
+        })
     });
     read.collect()
 }

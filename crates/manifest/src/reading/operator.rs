@@ -1,6 +1,6 @@
 //! The operator's part of a policy as a runtime config file gives it.
 
-use outport_policy::{Limit, PortSet, Quotas, RuntimeLimits};
+use outport_policy::{ByteBudgets, Limit, PortSet, Quotas, RuntimeLimits};
 
 use crate::runtime_config::OutboundNetworking;
 use crate::source::Located;
@@ -33,6 +33,7 @@ impl OutboundNetworking {
             total_connections: written(&self.max_total_connections),
             lookups_per_minute: written(&self.max_lookups_per_minute).unwrap_or(defaults.lookups_per_minute),
             names_per_wildcard: written(&self.max_names_per_wildcard).unwrap_or(defaults.names_per_wildcard),
+            bytes: ByteBudgets::new(self.bytes.budget(), []),
             ..defaults
         }
     }

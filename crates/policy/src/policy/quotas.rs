@@ -3,7 +3,7 @@
 //! What is held is counted by whoever asks, and comes in as [`Usage`](crate::Usage).
 
 use super::Policy;
-use crate::{Attempt, Denial, Name, NameBounds, Reason, Setting, Situation};
+use crate::{Attempt, Denial, Name, NameBounds, Reason, Setting, Situation, Usage};
 
 impl Policy {
     pub(super) fn quotas<'p>(
@@ -30,7 +30,7 @@ impl Policy {
             reached(quotas.total_connections, usage.connections_of_process)
                 .then(|| Denial::new(Reason::QuotaConnections).lifted_by(Setting::TotalConnections))
         };
-        match attempt {
+        let denial = match attempt {
             Attempt::CreateSocket { .. } => too_many(Reason::QuotaSockets)
                 .or_else(|| {
                     reached(quotas.sockets_per_component, usage.sockets_of_component).then(|| {
@@ -46,7 +46,39 @@ impl Policy {
                 >= TLS_PER_CONNECTION.saturating_mul(usage.tcp_connections_of_instance))
             .then(|| Denial::new(Reason::QuotaConnections)),
             _ => None,
+        };
+        if denial.is_none() && !quotas.bytes.are_none() {
+            return self.bytes(attempt, &usage);
         }
+        denial
+    }
+
+    /// The bytes that the component has sent, against its budget (BUD-3): refused is what leads to more of them.
+    #[cold]
+    fn bytes<'p>(&self, attempt: &Attempt<'_>, usage: &Usage) -> Option<Denial<'p>> {
+        let sends = matches!(
+            attempt,
+            Attempt::CreateSocket { .. }
+                | Attempt::Connect { .. }
+                | Attempt::Send { .. }
+                | Attempt::Dial { .. }
+        );
+        // What the operator configured for himself is no component's.
+        if !sends || self.allow.is_the_operators() {
+            return None;
+        }
+        let budget = self.operator.quotas.bytes.of(self.whole().component());
+        let used_up = budget.is_used_up(usage);
+        used_up.then(|| Denial::new(Reason::QuotaBytes).lifted_by(Setting::SentBytes))
+    }
+
+    /// The policy of the whole component, of which this may be a part's.
+    fn whole(&self) -> &Self {
+        let mut whole = self;
+        while let Some(within) = whole.within() {
+            whole = within;
+        }
+        whole
     }
 
     /// The budgets of names, which no way out has but by resolving one.
@@ -65,11 +97,7 @@ impl Policy {
 
     /// The bounds of the budgets of names of the component, which are those of its parts together.
     pub fn name_bounds(&self) -> NameBounds {
-        let mut whole = self;
-        while let Some(around) = whole.within() {
-            whole = around;
-        }
-        self.operator.quotas.names_of(whole.component())
+        self.operator.quotas.names_of(self.whole().component())
     }
 
     /// The wildcards below which a component asks for `name`, by their names without `*.`: for each list that limits it by

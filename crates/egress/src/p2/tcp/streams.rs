@@ -193,9 +193,12 @@ impl OutputState {
         // Whoever waits does so through `ready`; this only looks.
         let _ = self.poll_sent(&mut Context::from_waker(Waker::noop()));
         match self {
-            Self::Open { write_budget, .. } => {
-                *write_budget = MOST;
-                Ok(MOST)
+            Self::Open {
+                sending,
+                write_budget,
+            } => {
+                *write_budget = MOST.min(sending.most_at_once());
+                Ok(*write_budget)
             }
             Self::Sending(_) | Self::Ending(_) => Ok(0),
             Self::Ended(ended) => Err(ended.error()),

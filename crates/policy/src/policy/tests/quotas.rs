@@ -1,6 +1,7 @@
 //! The quotas (Q), layer 5.
 
 use super::*;
+use crate::{ByteBudget, ByteBudgets, SentBound};
 
 // proves: Q-1, Q-2, DNS-12
 #[test]
@@ -188,4 +189,60 @@ fn a_name_counts_below_the_wildcards_that_cover_it_unless_it_or_every_name_is_li
     let operators = AllowList::of_operator(entries(&["*://*.w.example:1"]));
     let operators = Policy::new("store (operator)", Arc::new(operators), Arc::default());
     assert_eq!(over(&operators, "a.w.example"), none);
+}
+// proves: BUD-3
+#[test]
+fn what_would_send_is_refused_when_the_bytes_of_the_component_are_used_up() {
+    let bound = SentBound {
+        bytes: 100.try_into().unwrap(),
+        time: Duration::from_secs(60),
+    };
+    let budgets = |operator: &mut Operator| {
+        let budget = ByteBudget {
+            sent: Some(bound),
+            ..ByteBudget::default()
+        };
+        operator.quotas.bytes = ByteBudgets::new(budget, []);
+        operator.limits.udp = Limit::Lifted;
+    };
+    let mut world = World::with(&["*://*:*"], &[], budgets);
+    let remote: Endpoint = Endpoint::from("192.0.2.1:80".parse::<std::net::SocketAddr>().unwrap());
+    let [tcp, udp] = [Transport::Tcp, Transport::Udp];
+    let sending = [
+        Attempt::CreateSocket { transport: tcp },
+        Attempt::CreateSocket { transport: udp },
+        Attempt::Connect {
+            transport: tcp,
+            remote,
+        },
+        Attempt::Connect {
+            transport: udp,
+            remote,
+        },
+        Attempt::Send { remote },
+    ];
+    for (sent, about_to_send, expected) in [
+        (99, 0, "allow"),
+        (100, 0, "quota.bytes"),
+        (60, 40, "allow"),
+        (60, 41, "quota.bytes"),
+    ] {
+        world.usage.sent_of_component = [sent, 0];
+        world.usage.about_to_send = about_to_send;
+        for attempt in &sending {
+            assert_eq!(world.code(attempt), expected, "{attempt} with {:?}", world.usage);
+        }
+        assert_eq!(
+            world.dial(&Scheme::HTTP, "a.example", &[], "192.0.2.1:80"),
+            expected
+        );
+    }
+    // What sends nothing, and what goes to another component.
+    assert_eq!(world.lookup("a.example"), "allow");
+    let unset = World::with(&["*://*:*"], &[], |_| {});
+    let usage = world.usage;
+    assert_eq!(
+        World { usage, ..unset }.dial(&Scheme::HTTP, "a.example", &[], "192.0.2.1:80"),
+        "allow"
+    );
 }
