@@ -1,5 +1,7 @@
 //! Names held to TLS (TLS-1 to TLS-4): what real clients send, byte by byte and otherwise, on WASI 0.2 and 0.3.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
