@@ -96,8 +96,11 @@ impl Exported {
             permitted: named::permitted(&request, &kept_out),
             denied: named::denied(request.operator.deny.entries()),
             needs: request.needs.clone(),
-            any_name: (request.policies.iter().flat_map(|policy| policy.allow().entries()))
-                .any(|entry| entry.hosts().contains(&HostPattern::Any)),
+            any_name: (request
+                .policies
+                .iter()
+                .flat_map(|policy| policy.allow().entries()))
+            .any(|entry| entry.hosts().contains(&HostPattern::Any)),
             notes: Vec::new(),
             tcp,
             udp,
@@ -139,6 +142,36 @@ impl Exported {
         [&self.tcp, &self.udp]
     }
 
+    /// What is denied on a transport, as far as something would pass otherwise: all of it on the ports of names, whose
+    /// addresses may be any.
+    fn denied_where_it_matters(&self, flow: &Flow) -> Space {
+        let ports = self.ports_of_names(flow.transport);
+        let all = ["0.0.0.0/0", "::/0"].map(|net| {
+            let net = net.parse().expect("INVARIANT: it is a network");
+            (net, ports.clone())
+        });
+        flow.denied.intersection(&flow.accepted.union(&Space::of(all)))
+    }
+
+    /// What is denied by bits under masks, likewise.
+    fn masked_where_it_matters(&self, flow: &Flow) -> Masks {
+        if self.ports_of_names(flow.transport).is_empty() {
+            Arc::new(flow.masked.near(&flow.passes().v6))
+        } else {
+            Arc::clone(&flow.masked)
+        }
+    }
+
+    fn ports_of_names(&self, transport: Transport) -> PortSet {
+        let names = self.permitted.iter();
+        names.fold(PortSet::EMPTY, |sum, named| sum.union(named.ports(transport)))
+    }
+
+    /// True if anything of the transport may pass.
+    fn uses(&self, flow: &Flow) -> bool {
+        !self.ports_of_names(flow.transport).is_empty() || !flow.passes().is_empty()
+    }
+
     /// The addresses that the process needs on a transport, as far as they are known.
     fn needed(&self, transport: Transport) -> Space {
         let needs = self.needs.iter().filter(|need| need.speaks(transport));
@@ -150,9 +183,7 @@ impl Exported {
             Target::Nftables => (MOST_ELEMENTS, "elements of sets"),
             Target::NetworkPolicy | Target::Cilium => (MOST_NETWORKS, "networks"),
         };
-        let sizes = self
-            .flows()
-            .map(|flow| flow.accepted.size() + flow.denied.size());
+        let sizes = self.flows().map(|flow| flow.accepted.size() + flow.denied.size());
         let count = sizes.iter().sum::<usize>() + self.permitted.len();
         check(count, most, what)
     }

@@ -97,7 +97,9 @@ impl Rule {
                 Value::String(text) => text.parse().unwrap(),
                 number => u16::try_from(number.as_u64().unwrap()).unwrap(),
             };
-            let last = port["endPort"].as_u64().map_or(first, |last| u16::try_from(last).unwrap());
+            let last = port["endPort"]
+                .as_u64()
+                .map_or(first, |last| u16::try_from(last).unwrap());
             assert!(first > 0 && first <= last);
             let transports: &[Transport] = match port["protocol"].as_str().unwrap() {
                 "TCP" => &[Transport::Tcp],

@@ -8,6 +8,7 @@
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use outport_policy::Transport;
@@ -39,23 +40,35 @@ impl Prober {
         for route in ROUTES {
             let mut words = route.split(' ');
             let program = words.next().unwrap();
-            let status = Command::new(program).args(words).status().expect("package iproute2");
+            let status = Command::new(program)
+                .args(words)
+                .status()
+                .expect("package iproute2");
             assert!(status.success(), "{route}");
         }
         load(APART);
-        let all = [Transport::Tcp, Transport::Udp].into_iter().flat_map(|transport| {
-            [false, true].map(|is_v6| {
-                let family = if is_v6 { AddressFamily::INET6 } else { AddressFamily::INET };
-                let protocol = match transport {
-                    Transport::Tcp => ipproto::TCP,
-                    Transport::Udp => ipproto::UDP,
-                };
-                let socket = socket(family, SocketType::RAW, Some(protocol)).expect("root of the namespace");
-                rustix::net::sockopt::set_socket_broadcast(&socket, true).unwrap();
-                ((transport, is_v6), socket)
-            })
-        });
-        Self { sockets: all.collect() }
+        let all = [Transport::Tcp, Transport::Udp]
+            .into_iter()
+            .flat_map(|transport| {
+                [false, true].map(|is_v6| {
+                    let family = if is_v6 {
+                        AddressFamily::INET6
+                    } else {
+                        AddressFamily::INET
+                    };
+                    let protocol = match transport {
+                        Transport::Tcp => ipproto::TCP,
+                        Transport::Udp => ipproto::UDP,
+                    };
+                    let socket =
+                        socket(family, SocketType::RAW, Some(protocol)).expect("root of the namespace");
+                    rustix::net::sockopt::set_socket_broadcast(&socket, true).unwrap();
+                    ((transport, is_v6), socket)
+                })
+            });
+        Self {
+            sockets: all.collect(),
+        }
     }
 
     /// True if a packet leaves.
@@ -80,6 +93,8 @@ impl Prober {
     }
 }
 
+const NFT: &str = "/usr/sbin/nft";
+
 /// Loads rules.
 pub(super) fn load(rules: &str) {
     nft(&["-f", "-"], rules);
@@ -87,7 +102,9 @@ pub(super) fn load(rules: &str) {
 
 /// Runs `nft` with rules as its input.
 pub(super) fn nft(arguments: &[&str], rules: &str) {
-    let nft = Command::new("nft")
+    // Where Debian has it, which is in nobody's path but root's.
+    let program = if Path::new(NFT).exists() { NFT } else { "nft" };
+    let nft = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())

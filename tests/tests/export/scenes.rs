@@ -7,8 +7,8 @@ use std::time::Instant;
 use outport_check::export::{Need, NeededHost, Request, Spoken};
 use outport_policy::{
     AllowList, Attempt, BlockedNetwork, Decision, DenyList, EgressProxy, Endpoint, Entry, Grants, Host,
-    HostPattern, Limit, Location, Operator, Peers, Policy, PortSet, Quotas, RuntimeLimits, Situation, Transport,
-    Usage,
+    HostPattern, Limit, Location, Operator, Peers, Policy, PortSet, Quotas, RuntimeLimits, Situation,
+    Transport, Usage,
 };
 
 /// An app and its operator.
@@ -72,9 +72,28 @@ const HOSTS: [&str; 40] = [
     "{10.0.0.5,db.test}",
 ];
 const SCHEMES: [&str; 10] = [
-    "*", "*", "*", "tcp", "udp", "http", "https", "redis", "{http,https}", "{tcp,postgres}",
+    "*",
+    "*",
+    "*",
+    "tcp",
+    "udp",
+    "http",
+    "https",
+    "redis",
+    "{http,https}",
+    "{tcp,postgres}",
 ];
-const PORTS: [&str; 9] = ["*", "443", "80", "53", "1-1023", "8000-8100", "{80,443,5432}", "3128", "65535"];
+const PORTS: [&str; 9] = [
+    "*",
+    "443",
+    "80",
+    "53",
+    "1-1023",
+    "8000-8100",
+    "{80,443,5432}",
+    "3128",
+    "65535",
+];
 const BLOCKED: [&str; 4] = ["private", "10.0.0.0/8", "2001:db8::/32", "203.0.113.128/25"];
 
 /// Where something begins or ends that no entry says.
@@ -156,7 +175,11 @@ impl Scene {
         });
         let policies = policies.collect();
         texts.extend(blocked.iter().map(|text| format!("block {text}")));
-        texts.push(format!("{:?}, proxy: {proxied}, needs: {}", operator.limits, needs.len()));
+        texts.push(format!(
+            "{:?}, proxy: {proxied}, needs: {}",
+            operator.limits,
+            needs.len()
+        ));
         Self {
             policies,
             operator,
@@ -223,7 +246,7 @@ impl Scene {
         let ports = self.ports();
         let mut probes = Vec::new();
         for address in addresses {
-            for _ in 0..5 {
+            for _ in 0..2 {
                 let port = ports[dice.below(ports.len())];
                 let remote = SocketAddr::new(address, port);
                 for transport in [Transport::Tcp, Transport::Udp] {
@@ -239,7 +262,9 @@ impl Scene {
     fn ports(&self) -> Vec<u16> {
         let mut ports = vec![1, 1023, 1024, 65535];
         for text in &self.texts {
-            let Some((_, ports_of)) = text.rsplit_once(':') else { continue };
+            let Some((_, ports_of)) = text.rsplit_once(':') else {
+                continue;
+            };
             let bare = ports_of.trim_matches(['{', '}']);
             if let Ok(set) = PortSet::parse(bare) {
                 for range in set.ranges() {
@@ -292,11 +317,17 @@ fn edges(net: ipnet::IpNet) -> Vec<IpAddr> {
         (IpAddr::V4(first), IpAddr::V4(last)) => {
             let (first, last) = (first.to_bits(), last.to_bits());
             let middle = first + (last - first) / 2;
-            [first.checked_sub(1), Some(first), Some(middle), Some(last), last.checked_add(1)]
-                .into_iter()
-                .flatten()
-                .map(|bits| Ipv4Addr::from_bits(bits).into())
-                .collect()
+            [
+                first.checked_sub(1),
+                Some(first),
+                Some(middle),
+                Some(last),
+                last.checked_add(1),
+            ]
+            .into_iter()
+            .flatten()
+            .map(|bits| Ipv4Addr::from_bits(bits).into())
+            .collect()
         }
         (IpAddr::V6(first), IpAddr::V6(last)) => {
             let (first, last) = (first.to_bits(), last.to_bits());

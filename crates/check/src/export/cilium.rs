@@ -10,24 +10,31 @@ use ipnet::IpNet;
 use outport_policy::{Host, HostPattern, PortSet, Transport};
 use serde_json::{Value, json};
 
-use super::flow::Flow;
 use super::named::Named;
 use super::network_policy::{commented, match_labels, object_name, protocol};
 use super::request::{NeededHost, Spoken};
-use super::space::{Group, Range, Space};
+use super::space::{Group, Range};
 use super::{Exported, MOST_NETWORKS, Need, TooLarge, check, yaml};
 
 pub(super) fn document(exported: &Exported, labels: &[(String, String)]) -> Result<String, TooLarge> {
     let mut count = 0;
-    let mut rules: Vec<Value> = exported.needs.iter().map(|need| of_need(exported, need)).collect();
+    let mut rules: Vec<Value> = exported
+        .needs
+        .iter()
+        .map(|need| of_need(exported, need))
+        .collect();
     let mut denied = Vec::new();
-    for flow in exported.flows() {
+    for flow in exported.flows().into_iter().filter(|flow| exported.uses(flow)) {
         for group in flow.accepted.groups() {
             rules.push(of_group(flow.transport, &group, &mut count)?);
         }
-        // What the process needs is let out before.
+        // What the process needs is let out, whatever is denied.
         let needed = exported.needed(flow.transport);
-        for group in relevant(exported, flow).difference(&needed).groups() {
+        for group in exported
+            .denied_where_it_matters(flow)
+            .difference(&needed)
+            .groups()
+        {
             denied.push(of_group(flow.transport, &group, &mut count)?);
         }
     }
@@ -47,19 +54,6 @@ pub(super) fn document(exported: &Exported, labels: &[(String, String)]) -> Resu
         "spec": spec,
     });
     Ok(commented(exported) + &yaml::document(&policy))
-}
-
-/// What is denied, as far as something would pass otherwise.
-fn relevant(exported: &Exported, flow: &Flow) -> Space {
-    let ports = exported
-        .permitted
-        .iter()
-        .fold(PortSet::EMPTY, |sum, named| sum.union(named.ports(flow.transport)));
-    let of_names = ["0.0.0.0/0", "::/0"].map(|net| {
-        let net: IpNet = net.parse().expect("INVARIANT: it is a network");
-        (net, ports.clone())
-    });
-    flow.denied.intersection(&flow.accepted.union(&Space::of(of_names)))
 }
 
 fn of_group(transport: Transport, group: &Group, count: &mut usize) -> Result<Value, TooLarge> {
@@ -149,9 +143,10 @@ fn asked(exported: &Exported) -> Vec<Value> {
     let mut seen = BTreeSet::new();
     let mut asked = Vec::new();
     // Of denied names the exact ones are resolved ahead (DL-5).
-    let names = exported.permitted.iter().chain(
-        (exported.denied.iter()).filter(|named| matches!(named.pattern, HostPattern::Name(_))),
-    );
+    let names = exported
+        .permitted
+        .iter()
+        .chain((exported.denied.iter()).filter(|named| matches!(named.pattern, HostPattern::Name(_))));
     let needed = exported.needs.iter().filter_map(|need| match &need.at {
         NeededHost::Host(Host::Name(name)) => Some(HostPattern::Name(name.clone())),
         _ => None,

@@ -37,20 +37,23 @@ pub(super) struct MaskedForm {
 
 /// The IPv6 addresses that embed an address of `v4` behind a prefix.
 pub(super) fn networks(v4: &Line) -> Line {
-    let spans = Embedding::ALL.iter().filter(|form| is_prefixed(form)).flat_map(|form| {
-        let (prefix, _) = form.form();
-        let below = form.layout().trailing_zeros();
-        v4.spans().iter().filter_map(move |span| {
-            // `::` and `::1` mean themselves.
-            let least = if prefix == 0 { 2 } else { 0 };
-            let first = span.first.max(least);
-            (first <= span.last).then(|| Span {
-                first: prefix | (first << below),
-                last: prefix | (span.last << below) | ((1 << below) - 1),
-                ports: span.ports.clone(),
+    let spans = Embedding::ALL
+        .iter()
+        .filter(|form| is_prefixed(form))
+        .flat_map(|form| {
+            let (prefix, _) = form.form();
+            let below = form.layout().trailing_zeros();
+            v4.spans().iter().filter_map(move |span| {
+                // `::` and `::1` mean themselves.
+                let least = if prefix == 0 { 2 } else { 0 };
+                let first = span.first.max(least);
+                (first <= span.last).then(|| Span {
+                    first: prefix | (first << below),
+                    last: prefix | (span.last << below) | ((1 << below) - 1),
+                    ports: span.ports.clone(),
+                })
             })
-        })
-    });
+        });
     Line::of(spans.collect())
 }
 
@@ -68,7 +71,10 @@ impl Embedded {
         let bits = address.to_bits();
         self.forms.iter().any(|form| {
             bits & form.mask == form.value
-                && form.values.at(bits & form.layout).is_some_and(|ports| ports.contains(port))
+                && form
+                    .values
+                    .at(bits & form.layout)
+                    .is_some_and(|ports| ports.contains(port))
                 && !form.except.iter().any(|net| net.contains(&address))
         })
     }
@@ -120,7 +126,9 @@ fn masked(form: &Embedding, v4: &Line) -> Vec<MaskedForm> {
         last: 0x00ff_ffff,
         ports: PortSet::all(),
     }]);
-    let local = Embedding::ALL.iter().filter(|form| form.is_of_local_translation());
+    let local = Embedding::ALL
+        .iter()
+        .filter(|form| form.is_of_local_translation());
     let first_bytes = local.fold(0, |bits, form| bits | form.place(Ipv4Addr::new(255, 0, 0, 0)));
     vec![
         form_of(value, mask, &v4.difference(&zero)),

@@ -17,9 +17,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use outport_policy::{
-    Channel, Entry, HostPattern, Hosts, KeptOut, PortSet, Region, Scheme, Transport,
-};
+use outport_policy::{Channel, Entry, HostPattern, Hosts, KeptOut, PortSet, Region, Scheme, Transport};
 
 use super::embedded::{self, Embedded};
 use super::line::Line;
@@ -62,7 +60,12 @@ pub(super) fn channels(transport: Transport) -> Vec<Channel> {
 
 impl Flow {
     pub(super) fn of(transport: Transport, request: &Request<'_>, kept_out: &KeptOut<'_>) -> Self {
-        let entries = || request.policies.iter().flat_map(|policy| policy.allow().entries());
+        let entries = || {
+            request
+                .policies
+                .iter()
+                .flat_map(|policy| policy.allow().entries())
+        };
         let regions: Vec<Region> = entries().flat_map(Region::permitted_by).filter(leaves).collect();
         let mut channels = channels(transport);
         channels.retain(|channel| {

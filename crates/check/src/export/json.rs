@@ -51,7 +51,10 @@ pub(super) fn json(exported: &Exported, document: &str) -> String {
 pub(super) fn lines(exported: &Exported) -> Vec<String> {
     let app = text::message(&exported.app).to_string();
     let mut lines = vec![
-        format!("What the app {app} may reach, by `outport export --to {}`.", exported.target.as_str()),
+        format!(
+            "What the app {app} may reach, by `outport export --to {}`.",
+            exported.target.as_str()
+        ),
         "Made anew whenever the app's lists or the operator's change: do not edit.".to_owned(),
         String::new(),
     ];

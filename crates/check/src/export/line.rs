@@ -140,7 +140,9 @@ mod tests {
         (address.clone(), address, 1..6u16, 0..3u16).prop_map(|(one, other, port, more)| Span {
             first: one.min(other),
             last: one.max(other),
-            ports: outport_policy::PortRange::new(port, port + more).into_iter().collect(),
+            ports: outport_policy::PortRange::new(port, port + more)
+                .into_iter()
+                .collect(),
         })
     }
 

@@ -20,12 +20,25 @@ pub(super) struct Named {
     pub(super) by_url_alone: bool,
 }
 
+impl Named {
+    pub(super) fn ports(&self, transport: Transport) -> &PortSet {
+        match transport {
+            Transport::Tcp => &self.tcp,
+            Transport::Udp => &self.udp,
+        }
+    }
+}
+
 /// The names of the lists, each once, without what the deny list keeps out of them by name.
 pub(super) fn permitted(request: &Request<'_>, kept_out: &KeptOut<'_>) -> Vec<Named> {
     let mut found: Vec<Named> = Vec::new();
     let mut known: HashMap<HostPattern, usize> = HashMap::new();
     let udp_reaches = |region: &Region| ports(region, Transport::Udp, kept_out);
-    for entry in request.policies.iter().flat_map(|policy| policy.allow().entries()) {
+    for entry in request
+        .policies
+        .iter()
+        .flat_map(|policy| policy.allow().entries())
+    {
         for region in Region::permitted_by(entry).into_iter().filter(leaves) {
             let Some(pattern) = unknown_names(&region) else {
                 continue;
@@ -74,7 +87,11 @@ pub(super) fn denied(entries: &[Entry]) -> Vec<Named> {
             let on = |transport| {
                 let socket = Channel::Socket(transport);
                 let denies = region.protocols.contains(socket.protocol());
-                if denies { region.ports.clone() } else { PortSet::EMPTY }
+                if denies {
+                    region.ports.clone()
+                } else {
+                    PortSet::EMPTY
+                }
             };
             found.push(Named {
                 pattern,

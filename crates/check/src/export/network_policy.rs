@@ -42,14 +42,22 @@ pub(super) fn match_labels(app: &str, labels: &[(String, String)]) -> Value {
         return json!({ "app.kubernetes.io/name": object_name(app) });
     }
     let labels = labels.iter();
-    Value::Object(labels.map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect())
+    Value::Object(
+        labels
+            .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+            .collect(),
+    )
 }
 
 /// The name of an object: a label of DNS (RFC 1123).
 pub(super) fn object_name(app: &str) -> String {
-    let plain = app
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+    let plain = app.chars().map(|c| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    });
     let name: String = plain.take(63).collect();
     match name.trim_matches('-') {
         "" => "app".to_owned(),

@@ -21,7 +21,7 @@ use std::str::FromStr;
 
 use outport_policy::{Host, HostPattern, PortSet, Transport, text};
 
-use super::embedded::MaskedForm;
+use super::embedded::{Embedded, MaskedForm};
 use super::flow::Flow;
 use super::line::Line;
 use super::named::Named;
@@ -64,9 +64,7 @@ impl FromStr for Attached {
             Some(("cgroup", path)) => {
                 let path = path.trim_matches('/');
                 let is_path = is_plain(path) && path.split('/').all(|part| !part.is_empty());
-                is_path
-                    .then(|| Self::Cgroup(path.to_owned()))
-                    .ok_or_else(error)
+                is_path.then(|| Self::Cgroup(path.to_owned())).ok_or_else(error)
             }
             _ => Err(error()),
         }
@@ -113,20 +111,21 @@ pub(super) fn document(exported: &Exported, attached: &Attached) -> String {
         table.need(number, need);
     }
     table.remark("Denied, whatever is permitted below.");
-    let used = exported.flows().map(|flow| exported.uses(flow));
-    for (flow, used) in exported.flows().into_iter().zip(used) {
-        if used {
-            table.networks(flow, "denied", &flow.denied.groups(), Verdict::Drop);
-            table.embedded(flow);
-        }
+    let used: Vec<&Flow> = exported
+        .flows()
+        .into_iter()
+        .filter(|flow| exported.uses(flow))
+        .collect();
+    for flow in &used {
+        let denied = exported.denied_where_it_matters(flow);
+        table.networks(flow, "denied", &denied.groups(), Verdict::Drop);
+        table.embedded(flow, &exported.masked_where_it_matters(flow));
     }
-    for (number, named) in (1..).zip(&exported.denied) {
-        if used.contains(&true) {
-            table.named("denied_name", number, named, Verdict::Drop);
-        }
+    for (number, named) in (1..).zip(&exported.denied).filter(|_| !used.is_empty()) {
+        table.named("denied_name", number, named, Verdict::Drop);
     }
     table.remark("Permitted.");
-    for flow in exported.flows() {
+    for flow in &used {
         table.networks(flow, "permitted", &flow.accepted.groups(), Verdict::Accept);
     }
     for (number, named) in (1..).zip(&exported.permitted) {
@@ -146,23 +145,6 @@ pub(super) fn document(exported: &Exported, attached: &Attached) -> String {
         table.rules,
     );
     document
-}
-
-impl Exported {
-    /// True if anything of the transport may pass.
-    fn uses(&self, flow: &Flow) -> bool {
-        let named = self.permitted.iter().any(|named| !named.ports(flow.transport).is_empty());
-        named || !flow.accepted.is_empty()
-    }
-}
-
-impl Named {
-    pub(super) fn ports(&self, transport: Transport) -> &PortSet {
-        match transport {
-            Transport::Tcp => &self.tcp,
-            Transport::Udp => &self.udp,
-        }
-    }
 }
 
 impl Table {
@@ -208,9 +190,9 @@ impl Table {
         }
     }
 
-    /// IPv6 addresses by the bits in which they embed others, as far as any may pass.
-    fn embedded(&mut self, flow: &Flow) {
-        for (number, form) in (1..).zip(&flow.masked.forms) {
+    /// IPv6 addresses by the bits in which they embed others.
+    fn embedded(&mut self, flow: &Flow, masked: &Embedded) {
+        for (number, form) in (1..).zip(&masked.forms) {
             for (part, (ports, values)) in (1..).zip(by_ports(&form.values)) {
                 let set = format!("embedded_{}_{number}_{part}", flow.transport);
                 self.set(&set, "ipv6", &values);
@@ -342,9 +324,13 @@ fn pattern_in_words(pattern: &HostPattern) -> String {
 
 /// A name that needs no quotes.
 fn identifier(app: &str) -> String {
-    let plain = app
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' });
+    let plain = app.chars().map(|c| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '_'
+        }
+    });
     let name: String = plain.take(64).collect();
     if name.is_empty() { "app".to_owned() } else { name }
 }

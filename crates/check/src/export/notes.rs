@@ -68,7 +68,8 @@ impl Note {
     }
 
     pub(super) fn in_areas(mut self, areas: impl IntoIterator<Item = Area>) -> Self {
-        self.areas.extend(areas.into_iter().filter(|area| !area.space.is_empty()));
+        self.areas
+            .extend(areas.into_iter().filter(|area| !area.space.is_empty()));
         self
     }
 

@@ -112,7 +112,9 @@ fn line_on(line: &Line, ports: &PortSet) -> Line {
 
 /// The network without those of `denied`, which are in order; nothing where that is all of it.
 fn with_exceptions(cidr: IpNet, denied: &[IpNet]) -> Option<Network> {
-    let inside = denied.iter().filter(|net| cidr.contains(*net) || net.contains(&cidr));
+    let inside = denied
+        .iter()
+        .filter(|net| cidr.contains(*net) || net.contains(&cidr));
     let except: Vec<IpNet> = inside.copied().collect();
     let all = except.iter().any(|net| net.contains(&cidr));
     (!all).then_some(Network { cidr, except })

@@ -1,5 +1,6 @@
 //! Addresses of both families with ports, and what they are called: networks, ranges, groups of the same ports.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
@@ -100,13 +101,14 @@ impl Space {
         self.v4.spans().len() + self.v6.spans().len()
     }
 
-    /// The same by ports, in the order of the first address.
+    /// The same by ports, in the order of the first address. A range goes on over neighbours that have its ports among others,
+    /// which are then in two groups: 0.0.0.0/8 is not cut up because of what else 0.0.0.0 has.
     pub(super) fn groups(&self) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
-        let mut known: std::collections::HashMap<&PortSet, usize> = std::collections::HashMap::new();
+        let mut known: HashMap<&PortSet, usize> = HashMap::new();
         let lines = [(&self.v4, v4 as fn(u128) -> IpAddr), (&self.v6, v6)];
         for (line, address) in lines {
-            for span in line.spans() {
+            for (index, span) in line.spans().iter().enumerate() {
                 let at = *known.entry(&span.ports).or_insert_with(|| {
                     groups.push(Group {
                         ports: span.ports.clone(),
@@ -115,18 +117,44 @@ impl Space {
                     });
                     groups.len() - 1
                 });
-                let range = Range {
-                    first: address(span.first),
-                    last: address(span.last),
+                let first = address(span.first);
+                let ranges = match first {
+                    IpAddr::V4(_) => &mut groups[at].v4,
+                    IpAddr::V6(_) => &mut groups[at].v6,
                 };
-                match range.first {
-                    IpAddr::V4(_) => groups[at].v4.push(range),
-                    IpAddr::V6(_) => groups[at].v6.push(range),
+                if ranges.last().is_some_and(|range| first <= range.last) {
+                    continue;
                 }
+                let (first, last) = widened(line.spans(), index);
+                ranges.push(Range {
+                    first: address(first),
+                    last: address(last),
+                });
             }
         }
         groups
     }
+}
+
+/// The first and the last address of a span and of those beside it that have all of its ports.
+fn widened(spans: &[Span], index: usize) -> (u128, u128) {
+    let span = &spans[index];
+    let has_all = |other: &Span| span.ports.difference(&other.ports).is_empty();
+    let mut first = span.first;
+    for before in spans[..index].iter().rev() {
+        if before.last.checked_add(1) != Some(first) || !has_all(before) {
+            break;
+        }
+        first = before.first;
+    }
+    let mut last = span.last;
+    for behind in &spans[index + 1..] {
+        if last.checked_add(1) != Some(behind.first) || !has_all(behind) {
+            break;
+        }
+        last = behind.last;
+    }
+    (first, last)
 }
 
 impl Group {
@@ -208,12 +236,11 @@ mod tests {
         assert_eq!(
             shown,
             [
-                "443 10.0.0.0-10.0.255.255 10.2.0.0-11.255.255.255 \
-                 2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+                "443 10.0.0.0-11.255.255.255 2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
                 "80,443 10.1.0.0-10.1.255.255",
             ]
         );
-        assert_eq!(groups[0].v4[1].networks().len(), 8);
+        assert_eq!(groups[0].v4[0].network(), Some("10.0.0.0/7".parse().unwrap()));
         assert_eq!(groups[1].v4[0].network(), Some("10.1.0.0/16".parse().unwrap()));
     }
 

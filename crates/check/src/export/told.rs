@@ -14,10 +14,19 @@ use super::{Exported, Masks, direct_space};
 /// All notes: those of the author's entries, of the operator's, of what the process needs, and of the target itself.
 pub(super) fn notes(exported: &Exported, request: &Request<'_>) -> Vec<Note> {
     let mut notes = Vec::new();
-    for entry in request.policies.iter().flat_map(|policy| policy.allow().entries()) {
+    for entry in request
+        .policies
+        .iter()
+        .flat_map(|policy| policy.allow().entries())
+    {
         notes.extend(of_entry(exported, entry));
     }
-    notes.extend(exported.permitted.iter().flat_map(|named| of_name(exported, named)));
+    notes.extend(
+        exported
+            .permitted
+            .iter()
+            .flat_map(|named| of_name(exported, named)),
+    );
     notes.extend(of_denied_names(exported));
     for flow in exported.flows() {
         notes.extend(of_embedded(exported, flow));
@@ -80,13 +89,6 @@ fn of_name(exported: &Exported, named: &Named) -> Vec<Note> {
                     ),
                 );
             }
-            say(
-                Differs::Wider,
-                format!(
-                    "Cilium lets pass to whatever addresses `{pattern}` had in an answer, for the whole process; Outport for \
-                     the instance that looked it up, until it looks it up again"
-                ),
-            );
         }
     }
     if named.by_url_alone && exported.target != Target::NetworkPolicy {
@@ -179,12 +181,17 @@ fn of_need(exported: &Exported, need: &Need) -> Vec<Note> {
             notes.push(Note::new(
                 Differs::Narrower,
                 need.what.clone(),
-                format!("`{host}` is a name, which the layer below does not know: nothing passes to it, {how}"),
+                format!(
+                    "`{host}` is a name, which the layer below does not know: nothing passes to it, {how}"
+                ),
             ));
         }
         return notes;
     };
-    let areas = exported.flows().into_iter().filter(|flow| need.speaks(flow.transport));
+    let areas = exported
+        .flows()
+        .into_iter()
+        .filter(|flow| need.speaks(flow.transport));
     let areas = areas.flat_map(|flow| {
         let space = Space::of_endpoints([endpoint]);
         let closed = space.difference(&flow.by_socket);
@@ -244,7 +251,10 @@ fn of_target(exported: &Exported) -> Vec<Note> {
             };
             let areas = passes().map(|flow| {
                 let open = flow.passes().union(&exported.needed(flow.transport));
-                Area::of(flow.transport, loopback().difference(&flow.by_socket).difference(&open))
+                Area::of(
+                    flow.transport,
+                    loopback().difference(&flow.by_socket).difference(&open),
+                )
             });
             let mut notes = vec![
                 Note::new(
@@ -254,6 +264,14 @@ fn of_target(exported: &Exported) -> Vec<Note> {
                 )
                 .in_areas(areas),
             ];
+            if exported.target == Target::Cilium && !exported.permitted.is_empty() {
+                notes.push(Note::new(
+                    Differs::Wider,
+                    "names",
+                    "Cilium lets pass to whatever addresses a name had in an answer, for the whole process and for some time; \
+                     Outport for the instance that looked it up, until it looks it up again",
+                ));
+            }
             if passes().any(|flow| !flow.passes().is_empty()) {
                 let why = match exported.target {
                     Target::Cilium => {

@@ -43,8 +43,10 @@ fn write(value: &Value, depth: usize, place: Place, text: &mut String) {
             if place == Place::Key {
                 text.push('\n');
             }
-            for item in items {
-                text.push_str(&"  ".repeat(depth));
+            for (number, item) in items.iter().enumerate() {
+                if place != Place::Dash || number > 0 {
+                    text.push_str(&"  ".repeat(depth));
+                }
                 text.push_str("- ");
                 write(item, depth + 1, Place::Dash, text);
             }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use outport_check::export::{Attached, Differs, Exported, Request, Target};
+use outport_check::export::{Attached, Exported, Request, Target};
 use outport_check::{Diagnostic, policies};
 use outport_egress::EgressProxies;
 use outport_manifest::ResolvedApp;
@@ -67,7 +67,11 @@ pub(crate) struct Options {
     pod_label: Vec<(String, String)>,
 
     /// Whose packets the rules of nftables are for: `user=NAME`, `cgroup=PATH`, or everybody's in the network `namespace`
-    #[arg(long, value_name = "user=NAME|cgroup=PATH|namespace", default_value = "user=outport")]
+    #[arg(
+        long,
+        value_name = "user=NAME|cgroup=PATH|namespace",
+        default_value = "user=outport"
+    )]
     attach: Attached,
 
     #[command(flatten)]
@@ -169,12 +173,8 @@ impl Options {
 /// What the document cannot say.
 fn listed(exported: &Exported) -> Vec<Diagnostic> {
     let notes = exported.notes().iter().map(|note| {
-        let direction = match note.differs {
-            Differs::Wider => "wider than Outport",
-            Differs::Narrower => "narrower than Outport",
-        };
-        let told = Diagnostic::note(format!("{direction}: {}", text::message(&note.about)));
-        told.helped_by(text::message(&note.why).to_string())
+        let (about, why) = (text::message(&note.about), text::message(&note.why));
+        Diagnostic::note(format!("{}: {about}: {why}", note.differs.as_str()))
     });
     notes.collect()
 }
@@ -199,7 +199,8 @@ fn too_large(error: outport_check::export::TooLarge) -> Failure {
 fn label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it as `KEY=VALUE`")?;
     let is_plain = |text: &str, also: &[u8]| {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) || also.contains(&byte);
+        let allowed =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) || also.contains(&byte);
         text.len() <= 63 + 254 * also.len()
             && text.bytes().all(allowed)
             && text.starts_with(|c: char| c.is_ascii_alphanumeric())

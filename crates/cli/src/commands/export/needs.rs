@@ -10,15 +10,18 @@
 //!
 //! Servers of triggers that the manifest names are no exception: the component's own list has to permit them.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use outport_check::export::{Need, NeededHost, Spoken, Target};
 use outport_egress::{EgressProxies, ResolverParts};
-use outport_manifest::{KeyValueBackend, ResolvedApp, ServerUrl, SqliteBackend, StateDir, Stores};
+use outport_manifest::{EventKind, KeyValueBackend, ResolvedApp, ServerUrl, SqliteBackend, StateDir, Stores};
 use outport_policy::{Host, HostPattern, Label, Policy, text};
 
 use crate::brokers;
 use crate::failure::Failure;
 use crate::operator_options::OperatorSettings;
 use crate::otlp;
+use crate::spin_environment::read;
 use crate::terminal::Terminal;
 
 pub(super) fn of(
@@ -36,6 +39,7 @@ pub(super) fn of(
         let servers = of_name_servers(settings, target);
         needs.splice(0..0, servers);
     }
+    let mut needs: Vec<Need> = needs.into_iter().flat_map(located).collect();
     let mut known = Vec::new();
     needs.retain(|need| {
         let place = (need.at.clone(), need.port, need.spoken);
@@ -44,6 +48,21 @@ pub(super) fn of(
         is_new
     });
     Ok(needs)
+}
+
+/// The same with `localhost` as the two addresses that it has.
+fn located(need: Need) -> Vec<Need> {
+    match &need.at {
+        NeededHost::Host(Host::Name(name)) if name.is_localhost() => {
+            let both = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+            both.map(|ip| Need {
+                at: NeededHost::Host(Host::Address(ip.into())),
+                ..need.clone()
+            })
+            .to_vec()
+        }
+        _ => vec![need],
+    }
 }
 
 /// True if any name has to be resolved.
@@ -71,10 +90,14 @@ fn of_name_servers(settings: &OperatorSettings, target: Target) -> Vec<Need> {
         port,
         spoken: Spoken::UdpAndTcp,
     };
-    let at = |servers: &[std::net::SocketAddr], from: &str| {
+    let at = |servers: &[SocketAddr], from: &str| {
         let needs = servers.iter().map(|server| {
             let what = format!("the name server {server} ({from})");
-            need(&what, NeededHost::Host(Host::Address(server.ip().into())), server.port())
+            need(
+                &what,
+                NeededHost::Host(Host::Address(server.ip().into())),
+                server.port(),
+            )
         });
         needs.collect()
     };
@@ -121,11 +144,17 @@ fn of_stores(policies: &[Policy], settings: &OperatorSettings) -> Vec<Need> {
         SqliteBackend::Local(_) => None,
     });
     let labelled = key_value.chain(sqlite).map(|(kind, label, url)| {
-        let what = format!("the server of the {kind} `{}` (runtime config file)", text::excerpt(label));
+        let what = format!(
+            "the server of the {kind} `{}` (runtime config file)",
+            text::excerpt(label)
+        );
         of_url(what, url)
     });
     let models = stores.models.iter().map(|models| {
-        of_url("the server of models (`[llm_compute]`)".to_owned(), &models.server.url)
+        of_url(
+            "the server of models (`[llm_compute]`)".to_owned(),
+            &models.server.url,
+        )
     });
     labelled.chain(models).collect()
 }
@@ -144,14 +173,40 @@ fn of_brokers(
         .map(|trigger| trigger.source.kind())
         .filter(|kind| own.contains(kind))
         .collect();
-    let Some(config) = settings.config.as_ref().filter(|_| !wanted.is_empty()) else {
-        return Ok(Vec::new());
-    };
-    let servers = config.brokers.servers();
-    let needs = servers.map(|(table, server)| {
-        of_url(format!("the server of `[{table}]` (runtime config file)"), &server.value)
-    });
-    Ok(needs.collect())
+    let written = settings.config.iter().flat_map(|config| config.brokers.servers());
+    let mut needs: Vec<Need> = written
+        .filter(|(table, _)| wanted.iter().any(|kind| table_of(*kind) == *table))
+        .map(|(table, server)| {
+            of_url(
+                format!("the server of `[{table}]` (runtime config file)"),
+                &server.value,
+            )
+        })
+        .collect();
+    let is_written = settings
+        .config
+        .as_ref()
+        .is_some_and(|config| config.brokers.sqs_endpoint.is_some());
+    if wanted.contains(&EventKind::Sqs) && !is_written {
+        for variable in ["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"] {
+            if let Some(url) = read(variable, |text| Ok(text.to_owned()))? {
+                let url = ServerUrl::parse(&url, &WEB);
+                needs.extend(url.map(|url| of_url(format!("the server of queues ({variable})"), &url)));
+                break;
+            }
+        }
+    }
+    Ok(needs)
+}
+
+/// The table of the runtime config file that has the server of such triggers.
+fn table_of(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Redis => "trigger.redis",
+        EventKind::Mqtt => "trigger.mqtt",
+        EventKind::Sqs => "trigger.sqs",
+        EventKind::Cron => "",
+    }
 }
 
 fn of_telemetry(terminal: Terminal) -> Result<Vec<Need>, Failure> {
@@ -159,10 +214,13 @@ fn of_telemetry(terminal: Terminal) -> Result<Vec<Need>, Failure> {
         return Ok(Vec::new());
     };
     let servers = otlp.settings().destinations().into_keys();
-    let urls = servers.filter_map(|server| ServerUrl::parse(&server, &[("http", 80), ("https", 443)]).ok());
+    let urls = servers.filter_map(|server| ServerUrl::parse(&server, &WEB).ok());
     let needs = urls.map(|url| of_url(format!("the collector {url} (OTEL_EXPORTER_OTLP_ENDPOINT)"), &url));
     Ok(needs.collect())
 }
+
+/// The schemes of servers that are spoken to by HTTP.
+const WEB: [(&str, u16); 2] = [("http", 80), ("https", 443)];
 
 fn of_url(what: String, url: &ServerUrl) -> Need {
     Need {
