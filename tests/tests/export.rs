@@ -139,7 +139,7 @@ fn a_name_s_set_opens_its_ports_and_never_what_is_denied() {
             ),
             (
                 "name_1_v6",
-                "2001:db8::7, 2001:db8::5efe:10.9.0.5, 64:ff9b::10.9.0.5, fe80::1",
+                "2001:db8::7, 2001:db8::5efe:a09:5, 64:ff9b::a09:5, fe80::1",
             ),
             ("denied_name_1_v4", "203.0.113.8"),
         ] {

@@ -130,6 +130,9 @@ fn what_is_listed_fails_where_that_is_asked_for_and_is_json_where_that_is() {
     // An app whose policy is all addresses and sockets is said to the last.
     let plain = r#"spin_manifest_version = 2
 application.name = "plain"
+[[trigger.http]]
+route = "/..."
+component = "web"
 [component.web]
 source = "web.wasm"
 allowed_outbound_hosts = ["tcp://10.0.0.0/8:5432"]

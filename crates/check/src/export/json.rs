@@ -58,6 +58,17 @@ pub(super) fn lines(exported: &Exported) -> Vec<String> {
         "Made anew whenever the app's lists or the operator's change: do not edit.".to_owned(),
         String::new(),
     ];
+    match exported.target {
+        Target::Cilium => lines.insert(
+            2,
+            "Cilium has to be 1.16 or later: older ones do not know ranges of ports.".to_owned(),
+        ),
+        Target::NetworkPolicy => lines.insert(
+            2,
+            "The network plugin has to know ranges of ports (`endPort`).".to_owned(),
+        ),
+        Target::Nftables => {}
+    }
     if exported.notes().is_empty() {
         lines.push("It says just what Outport permits.".to_owned());
         return lines;
