@@ -34,6 +34,7 @@ mod egress_proxy_here;
 mod every_sdk;
 mod examples;
 mod explain;
+mod export;
 mod files;
 mod grants;
 mod guests;

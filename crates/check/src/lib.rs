@@ -7,6 +7,7 @@
 //! notes and problems ──┘
 //! policy, destination ───► explain ─► layers, verdict, remedy
 //! policies ──────────────► EffectivePolicy ─► a document to commit and compare
+//! policies, operator ────► Exported ─► rules for the layer below, and what these cannot say
 //! outport.test.toml ─────► PolicyTests ─► findings
 //! what a run did ────────► learn ─► the least list
 //! a code ────────────────► CodePage ─► what it means
@@ -23,6 +24,7 @@ mod colours;
 mod denied_triggers;
 mod diagnostic;
 pub mod explain;
+pub mod export;
 mod findings;
 mod fix;
 mod imports;

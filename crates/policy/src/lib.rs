@@ -84,7 +84,7 @@ mod user_info;
 mod wanted;
 
 pub use address::{Address, Endpoint, METADATA_SERVICES};
-pub use algebra::{Channel, Destination, Hosts, Protocols, Region};
+pub use algebra::{Channel, Destination, Embedding, Hosts, Protocols, Region};
 pub use allow_list::AllowList;
 pub use attempt::{AnswerSource, Attempt, RequestMethod, Situation};
 pub use blocked_network::{BlockedNetwork, BlockedNetworkError};
@@ -103,7 +103,7 @@ pub use location::Location;
 pub use name::{Host, Name, NameError, Spelling};
 pub use name_budgets::{Asked, NameBudgets, Resolution};
 pub use operator::Operator;
-pub use overlap::{Cut, Gain, KeptOut, KeptOutBy, Left, gained};
+pub use overlap::{AddressesKeptOut, Cut, Gain, KeptOut, KeptOutBy, Left, gained};
 pub use peers::Peers;
 pub use policy::{LayerAnswer, Policy};
 pub use ports::{PortRange, PortSet, PortsError};

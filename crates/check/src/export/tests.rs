@@ -1,0 +1,204 @@
+//! What an export says of entries that the arithmetic alone does not show: names, needs, sizes.
+
+use std::sync::Arc;
+
+use outport_policy::{AllowList, DenyList, EgressProxy, Host, Operator, Policy};
+
+use super::*;
+
+fn operator(denied: &[&str]) -> Operator {
+    Operator {
+        deny: DenyList::parse(denied).unwrap(),
+        ..Operator::default()
+    }
+}
+
+fn exported(allowed: &[&str], operator: &Operator, target: Target) -> Result<Exported, TooLarge> {
+    let list = Arc::new(AllowList::parse(allowed).unwrap());
+    let policies = [Policy::new("web", list, Arc::new(operator.clone()))];
+    let request = Request {
+        app: "shop",
+        policies: &policies,
+        operator,
+        needs: Vec::new(),
+        direct: operator.egress_proxy.as_ref().map(|_| Vec::new()),
+    };
+    Exported::of(request, target)
+}
+
+fn listed(allowed: &[&str], denied: &[&str], target: Target) -> Vec<String> {
+    let exported = exported(allowed, &operator(denied), target).unwrap();
+    let notes = exported.notes().iter();
+    notes
+        .map(|note| format!("{} {}", note.differs.as_str(), note.about))
+        .collect()
+}
+
+#[test]
+fn what_is_said_in_full_has_no_notes() {
+    for allowed in [
+        &["tcp://10.0.0.5:5432"][..],
+        &["*://[2001:db8::]/32:*"],
+        &["*://*:443"],
+        &[],
+    ] {
+        let listed = listed(allowed, &["*://10.9.0.0/16:*"], Target::Nftables);
+        assert_eq!(listed, [""; 0], "{allowed:?}");
+    }
+}
+
+#[test]
+fn each_difference_is_told_of_its_entry() {
+    let inside = "narrower addresses inside the cluster";
+    let loopback = "wider loopback";
+    for (allowed, denied, target, expected) in [
+        (
+            &["http://10.0.0.5"][..],
+            &[][..],
+            Target::Nftables,
+            &["wider http://10.0.0.5 (the embedder)"][..],
+        ),
+        (
+            &["redis://10.0.0.5", "tcp://10.0.0.5:6379"],
+            &[],
+            Target::Nftables,
+            &[],
+        ),
+        (
+            &["*://localhost:5432"],
+            &[],
+            Target::Nftables,
+            &["wider *://localhost:5432 (the embedder)"],
+        ),
+        (
+            &["*://10.0.0.5:443"],
+            &["https://10.0.0.0/8:443"],
+            Target::Nftables,
+            &["wider *://10.0.0.5:443 (the embedder)"],
+        ),
+        (
+            &["*://db.example.com:5432"],
+            &[],
+            Target::Nftables,
+            &["narrower *://db.example.com:5432 (the embedder)"],
+        ),
+        // Nothing is left of it, so nothing differs.
+        (
+            &["*://db.example.com:5432"],
+            &["*://*.example.com:*"],
+            Target::Nftables,
+            &[],
+        ),
+        (
+            &["*://*:443"],
+            &["*://evil.example.com:*"],
+            Target::Nftables,
+            &["wider *://evil.example.com:* (the embedder)"],
+        ),
+        (
+            &["*://db.example.com:5432"],
+            &[],
+            Target::NetworkPolicy,
+            &["narrower *://db.example.com:5432 (the embedder)", loopback],
+        ),
+        (
+            &["*://db.example.com:5432"],
+            &[],
+            Target::Cilium,
+            &[loopback, "wider names"],
+        ),
+        (
+            &["*://*:443"],
+            &[],
+            Target::NetworkPolicy,
+            &[
+                "wider IPv6 addresses that embed an IPv4 address which is denied",
+                loopback,
+                inside,
+            ],
+        ),
+        (
+            &["http://self", "http://api.spin.internal"],
+            &[],
+            Target::Nftables,
+            &[],
+        ),
+    ] {
+        assert_eq!(
+            listed(allowed, denied, target),
+            expected,
+            "{allowed:?} {denied:?} {target:?}"
+        );
+    }
+}
+
+#[test]
+fn cilium_is_told_every_depth_and_what_may_be_looked_up() {
+    let exported = exported(
+        &["*://*.example.com:443"],
+        &operator(&["*://evil.test:*"]),
+        Target::Cilium,
+    );
+    let document = exported.unwrap().to_yaml(&[]).unwrap();
+    for text in [
+        r#"matchPattern: "*.example.com""#,
+        r#"matchPattern: "**.example.com""#,
+    ] {
+        assert!(document.contains(text), "{document}");
+    }
+}
+
+#[test]
+fn an_app_that_reaches_nothing_is_forbidden_everything() {
+    for (target, expected) in [
+        (Target::NetworkPolicy, "  egress: []\n"),
+        (Target::Cilium, "  egress:\n    - {}\n"),
+    ] {
+        let document = exported(&[], &operator(&[]), target)
+            .unwrap()
+            .to_yaml(&[])
+            .unwrap();
+        assert!(document.contains(expected), "{document}");
+    }
+    let document = exported(&[], &operator(&[]), Target::Nftables)
+        .unwrap()
+        .to_nftables(&Attached::Namespace);
+    assert_eq!(document.matches("accept").count(), 3, "{document}");
+}
+
+#[test]
+fn behind_a_proxy_only_loopback_is_left() {
+    let proxied = Operator {
+        egress_proxy: Some(EgressProxy::new([(Host::parse("10.0.0.9").unwrap(), 3128)])),
+        ..Operator::default()
+    };
+    let allowed = ["*://*:*", "*://db.example.com:5432"];
+    let exported = exported(&allowed, &proxied, Target::Nftables).unwrap();
+    let passes = exported.tcp.passes();
+    for (address, port, expected) in [
+        ("127.0.0.1", 8080, true),
+        ("127.0.0.1", 80, false),
+        ("127.0.0.1", 3128, true),
+        ("10.0.0.9", 3128, false),
+        ("203.0.113.7", 443, false),
+    ] {
+        assert_eq!(
+            passes.contains(address.parse().unwrap(), port),
+            expected,
+            "{address} {port}"
+        );
+    }
+    assert!(exported.permitted.is_empty());
+    assert!(exported.udp.passes().is_empty());
+}
+
+#[test]
+fn what_nobody_could_load_is_refused() {
+    // Each is another network, and none touches the next.
+    let denied: Vec<String> = (0..6_000_u32)
+        .map(|n| format!("*://11.{}.{}.1:*", n / 256, n % 256))
+        .collect();
+    let denied: Vec<&str> = denied.iter().map(String::as_str).collect();
+    let error = exported(&["*://*:443"], &operator(&denied), Target::NetworkPolicy).unwrap_err();
+    assert!(error.to_string().contains("more than the 10000"), "{error}");
+}
