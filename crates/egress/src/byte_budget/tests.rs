@@ -342,6 +342,27 @@ async fn a_component_that_begins_anew_has_the_budget_that_it_had() {
     assert_eq!(send(&gate()).await, 200);
 }
 
+// proves: BUD-3, TLS-2
+#[tokio::test]
+async fn what_was_told_to_be_sent_of_a_first_flight_is_sent_however_slowly() {
+    let world = world(rate(10_000));
+    let enforcer = world.instance(&["*://*:*"]);
+    let (listener, at) = listener();
+    let (_other_socket, _, mut other) = connected(&enforcer, at).await;
+    let _other_peer = listener.accept().unwrap();
+    let (socket, receiving, mut sending) = connected(&enforcer, at).await;
+    let (peer, _) = listener.accept().unwrap();
+    // All that may be sent at once, so that the rest has to wait.
+    let sent = poll_fn(|cx| other.poll_send(cx, &[1; 1500])).await.unwrap();
+    assert_eq!(sent, 1500);
+    // What a ClientHello may begin with is kept until it is known whether it is one.
+    let sent = poll_fn(|cx| sending.poll_send(cx, &[0x16, 3])).await.unwrap();
+    assert_eq!(sent, 2);
+    drop((sending, receiving, socket));
+    let arrived = tokio::task::spawn_blocking(|| all(peer)).await.unwrap();
+    assert_eq!(arrived, 2);
+}
+
 fn load_of_component(egress: &Egress, budget: Configured) {
     let mut operator = Operator::clone(&egress.operator());
     let named = [("web".into(), budget)];
