@@ -28,6 +28,9 @@ impl RemedyWords for CommandWords {
             Setting::LookupsPerMinute => "`--max-lookups-per-minute`".into(),
             Setting::NamesPerWildcard => "`--max-names-per-wildcard`".into(),
             Setting::SentBytes => "`--max-sent`".into(),
+            Setting::OwnLookupsPerMinute => of_component("max_lookups_per_minute"),
+            Setting::OwnNamesPerWildcard => of_component("max_names_per_wildcard"),
+            Setting::OwnSentBytes => of_component("max_sent"),
             other => other.neutral(),
         }
     }
@@ -41,6 +44,11 @@ impl RemedyWords for CommandWords {
             _ => None,
         }
     }
+}
+
+/// A key that the operator has written for the component alone.
+fn of_component(key: &str) -> Cow<'static, str> {
+    format!("`{key}` of the component's own `[component.ID]` in the runtime config file").into()
 }
 
 #[cfg(test)]
@@ -82,6 +90,11 @@ mod tests {
             (
                 Remedy::Lift(Setting::LookupsPerMinute),
                 "the operator can lift this with `--max-lookups-per-minute`",
+            ),
+            (
+                Remedy::Lift(Setting::OwnSentBytes),
+                "the operator can lift this with `max_sent` of the component's own `[component.ID]` in the runtime \
+                 config file",
             ),
             (
                 Remedy::Lift(Setting::NamesPerWildcard),

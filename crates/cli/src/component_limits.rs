@@ -15,7 +15,12 @@ pub(crate) fn of_unknown_components(
             let location = config.source.location(&limits.component.span);
             (limits.component.value.clone(), location)
         };
-        config.components.iter().map(located)
+        // Of a budget of bytes `check` tells it, by a code of its own.
+        let of_names = config
+            .components
+            .iter()
+            .filter(|limits| limits.bytes.budget().is_none());
+        of_names.map(located)
     });
     let unknown = written.filter(|(id, _)| !known().any(|own| own == id.as_str()));
     let warnings = unknown.take(MOST_UNKNOWN).map(|(id, location)| {

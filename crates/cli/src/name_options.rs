@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::Args;
-use outport_manifest::{ComponentLimits, Located, RuntimeConfig};
+use outport_manifest::{ComponentLimits, Located, MOST_NAMES, RuntimeConfig};
 use outport_policy::Quotas;
 
 use crate::numbers::number;
@@ -12,12 +12,12 @@ use crate::numbers::number;
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct NameOptions {
     /// Look-ups of one component that DNS servers are asked for in a minute, 0 for none [default: 600]
-    #[arg(long, value_name = "N", value_parser = number(0, MOST))]
+    #[arg(long, value_name = "N", value_parser = number(0, MOST_NAMES))]
     max_lookups_per_minute: Option<u32>,
 
     /// Different names that one component may ask for below one wildcard of its list in an hour, 0 for none [default:
     /// 1000]
-    #[arg(long, value_name = "N", value_parser = number(0, MOST))]
+    #[arg(long, value_name = "N", value_parser = number(0, MOST_NAMES))]
     max_names_per_wildcard: Option<u32>,
 }
 
@@ -46,6 +46,3 @@ impl NameOptions {
         }
     }
 }
-
-/// The largest number: for each look-up or name something is remembered for as long as it counts.
-const MOST: u32 = 1_000_000;

@@ -13,7 +13,7 @@
 //! more leaves in the time of a bound than that, whatever happens.
 //!
 //! With the last byte of a bound the component's connections are shut down in both directions, as a new deny list does it
-//! (DL-9), and whoever has one is told that it was reset. Until the time is over the policy refuses what would send more:
+//! (DL-9), and whoever has one is told that it was reset; so are they when a bound comes into force that is used up already. Until the time is over the policy refuses what would send more:
 //! what is sent comes into its [`Usage`](outport_policy::Usage).
 //!
 //! The arithmetic is in [`bucket`] and [`window`], without a clock and without threads.
@@ -25,7 +25,7 @@ mod window;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use outport_policy::{ByteBudgets, SentBound};
@@ -89,20 +89,25 @@ impl ByteBudget {
         self.limits(Way::Out) && self.sending.is_used_up()
     }
 
-    /// Puts what is configured in force.
-    fn follow(&self, budgets: &ByteBudgets) {
+    /// Puts what is configured in force. It says if a bound is used up by that.
+    fn follow(&self, budgets: &ByteBudgets) -> Settled {
         let Some(component) = &self.component else {
-            return;
+            return Settled::Open;
         };
         let budget = budgets.of(component);
-        self.sending.follow(budget.send_rate, budget.sent);
+        let settled = self.sending.follow(budget.send_rate, budget.sent);
         self.receiving.follow(budget.receive_rate, [None, None]);
         let bounds_sent = budget.sent.iter().any(Option::is_some);
-        self.limits_sending
-            .store(budget.send_rate.is_some() || bounds_sent, Ordering::Release);
+        // What leaves while a bound is missing counts when it is back.
+        let counts = self.sending.is_counting();
+        self.limits_sending.store(
+            counts || budget.send_rate.is_some() || bounds_sent,
+            Ordering::Release,
+        );
         // Who receives has to be told of connections that have ended.
         self.limits_receiving
             .store(budget.receive_rate.is_some() || bounds_sent, Ordering::Release);
+        settled
     }
 
     fn limits(&self, way: Way) -> bool {
@@ -120,7 +125,7 @@ impl ByteBudget {
         }
     }
 
-    /// The last byte of a bound has left.
+    /// The last byte of a bound has left, or had left before it came into force.
     #[cold]
     fn cut(&self, bound: SentBound, left: Duration) {
         self.cuts.fetch_add(1, Ordering::AcqRel);
@@ -134,9 +139,10 @@ impl ByteBudget {
     }
 }
 
-/// The budgets of the components that there are, so that those of a new policy come into force for all.
+/// The budgets of the components that there are, one for each name, so that those of a new policy come into force for all.
+/// One that nobody has any more stays while it counts: a component that comes back has not forgotten what it has sent.
 #[derive(Default)]
-pub(crate) struct LivingBudgets(Mutex<Vec<Weak<ByteBudget>>>);
+pub(crate) struct LivingBudgets(Mutex<Vec<Arc<ByteBudget>>>);
 
 impl LivingBudgets {
     /// The budget of a component, under the policy that `configured` reads.
@@ -146,12 +152,17 @@ impl LivingBudgets {
         connections: &Arc<Connections>,
         configured: impl FnOnce() -> ByteBudgets,
     ) -> Arc<ByteBudget> {
-        let budget = ByteBudget::new(Some(component), connections.clone());
-        // Read while nobody else puts a policy in force, so that a budget never keeps an older one.
         let mut living = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        living.retain(|budget| Arc::strong_count(budget) > 1 || budget.sending.is_counting());
+        let of_it = |budget: &&Arc<ByteBudget>| budget.component.as_ref() == Some(&component);
+        if let Some(budget) = living.iter().find(of_it) {
+            return budget.clone();
+        }
+        let budget = ByteBudget::new(Some(component), connections.clone());
+        // Read while nobody else puts a policy in force, so that a budget never keeps an older one. Nothing is sent yet that
+        // could use up a bound.
         budget.follow(&configured());
-        living.retain(|budget| budget.strong_count() > 0);
-        living.push(Arc::downgrade(&budget));
+        living.push(budget.clone());
         budget
     }
 
@@ -159,8 +170,16 @@ impl LivingBudgets {
     pub(crate) fn follow(&self, configured: impl FnOnce() -> ByteBudgets) {
         let living = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let budgets = configured();
-        let living = living.iter().filter_map(Weak::upgrade);
-        living.for_each(|budget| budget.follow(&budgets));
+        let followed = living
+            .iter()
+            .map(|budget| (budget.clone(), budget.follow(&budgets)));
+        let followed: Vec<_> = followed.collect();
+        drop(living);
+        for (budget, settled) in followed {
+            if let Settled::Last(bound, left) = settled {
+                budget.cut(bound, left);
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 //! candidates: the name, and before it those under   answer(), when awaited
 //!  │  search domains if it has no dot at all
 //!  │  judge each expanded name ── none left has an address, one was refused ▶ Denied: grants end
-//!  │  count it (BUD-1, BUD-2) ── too many ──────────▶ TemporaryFailure: grants stay; no query leaves
+//!  │  count it (BUD-1, BUD-2) ── too many ──────────▶ OverBudget: grants stay; no query leaves
 //!  ▼
 //! resolver, all in the time of a look-up ──────────▶ Unresolvable: grants end
 //!  │                                       ────────▶ TemporaryFailure, PermanentFailure: grants stay
@@ -57,6 +57,9 @@ pub(crate) enum LookupError {
     Denied,
     /// As many look-ups as are permitted are in flight.
     TooMany,
+    /// The component has asked for as many names, or as often, as it may in this time (BUD-1, BUD-2). The guest is told
+    /// that the name servers failed for now.
+    OverBudget,
     /// The name does not exist or has no address.
     Unresolvable,
     /// The servers failed or were silent.
@@ -66,12 +69,13 @@ pub(crate) enum LookupError {
 }
 
 impl LookupError {
-    /// The guest's error, as the log has it.
-    fn code(self) -> &'static str {
+    /// The guest's error, as the log has it; of a budget that is used up, that it was refused.
+    pub(crate) fn code(self) -> &'static str {
         match self {
             Self::NotAName => "invalid-argument",
             Self::Denied => "access-denied",
             Self::TooMany => "new-socket-limit",
+            Self::OverBudget => "lookup-quota",
             Self::Unresolvable => "name-unresolvable",
             Self::TemporaryFailure => "temporary-resolver-failure",
             Self::PermanentFailure => "permanent-resolver-failure",
@@ -309,7 +313,7 @@ async fn ask(enforcer: &Enforcer, name: &Name, spelling: Spelling) -> Result<Ans
 fn count(enforcer: &Enforcer, name: &Name, resolution: Resolution) -> Result<(), LookupError> {
     let counted = enforcer.authorize_resolution(name, resolution);
     counted.map_err(|denied| match denied.kind() {
-        DeniedKind::Quota => LookupError::TemporaryFailure,
+        DeniedKind::Quota => LookupError::OverBudget,
         DeniedKind::Policy => LookupError::Denied,
     })
 }
@@ -344,6 +348,7 @@ fn outcome_of(error: LookupError) -> LookupOutcome {
         LookupError::Unresolvable | LookupError::Denied => LookupOutcome::Nothing,
         LookupError::NotAName
         | LookupError::TooMany
+        | LookupError::OverBudget
         | LookupError::TemporaryFailure
         | LookupError::PermanentFailure => LookupOutcome::Failed,
     }

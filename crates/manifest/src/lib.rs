@@ -56,7 +56,7 @@ pub use reading::brokers::BrokerSettings;
 pub use reading::byte_budget::ByteLimits;
 pub use reading::client_tls::{ClientCertificate, ClientTls, TrustedRoots};
 pub use reading::component::Component;
-pub use reading::component_limits::ComponentLimits;
+pub use reading::component_limits::{ComponentLimits, MOST_NAMES};
 pub use reading::component_source::{Digest, Remote, Source, shown_url};
 pub use reading::definitions::{Database, Definition, KeyValueBackend, ModelApi, ModelServer, SqliteBackend};
 pub use reading::dependency::{Dependencies, Dependency, Implementation, Inheritance, InheritedKey};

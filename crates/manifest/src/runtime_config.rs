@@ -41,7 +41,7 @@ use crate::reading::brokers::{BrokerSettings, read_broker_settings};
 use crate::reading::byte_budget::{ByteLimits, read_byte_limits};
 use crate::reading::client_tls::{ClientTls, read_client_tls};
 use crate::reading::component::note_not_used;
-use crate::reading::component_limits::{ComponentLimits, read_components};
+use crate::reading::component_limits::{ComponentLimits, MOST_NAMES, read_components};
 use crate::reading::definitions::{
     Definition, KeyValueBackend, ModelServer, SqliteBackend, read_client, read_key_value_stores,
     read_model_server, read_sqlite_databases, read_word,
@@ -274,8 +274,8 @@ fn read_networking(found: &mut Findings, node: Node<'_>) -> Option<OutboundNetwo
         dns_servers: read_dns_servers(found, &mut fields),
         max_sockets: read_limit(found, &mut fields, "max_sockets"),
         max_sockets_per_instance: read_limit(found, &mut fields, "max_sockets_per_instance"),
-        max_lookups_per_minute: read_limit(found, &mut fields, "max_lookups_per_minute"),
-        max_names_per_wildcard: read_limit(found, &mut fields, "max_names_per_wildcard"),
+        max_lookups_per_minute: read_name_limit(found, &mut fields, "max_lookups_per_minute"),
+        max_names_per_wildcard: read_name_limit(found, &mut fields, "max_names_per_wildcard"),
         max_socket_connections: read_limit(found, &mut fields, "max_socket_connections"),
         max_total_connections: read_limit(found, &mut fields, "max_total_connections"),
         bytes: read_byte_limits(found, &mut fields),
@@ -326,6 +326,10 @@ fn read_flag(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) -
 
 fn read_limit(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) -> Option<Located<u32>> {
     fields.get(key).and_then(|node| node.count(found))
+}
+
+fn read_name_limit(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) -> Option<Located<u32>> {
+    fields.get(key).and_then(|node| node.count_to(found, MOST_NAMES))
 }
 
 fn read_strings(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) -> Vec<Located<String>> {

@@ -102,12 +102,13 @@ impl ByteBudget {
 }
 
 impl BudgetInForce {
-    /// True if no more, or not what is about to be sent, may leave.
-    pub(crate) fn is_used_up(&self, usage: &Usage) -> bool {
+    /// True if no more, or not what is about to be sent, may leave: of the bound of every component, and of its own.
+    pub(crate) fn used_up(&self, usage: &Usage) -> [bool; 2] {
         let wanted = usage.about_to_send.max(1);
-        let mut counted = self.sent.iter().zip(usage.sent_of_component);
-        counted
-            .any(|(bound, sent)| bound.is_some_and(|bound| sent.saturating_add(wanted) > bound.bytes.get()))
+        [0, 1].map(|place: usize| {
+            let sent = usage.sent_of_component[place].saturating_add(wanted);
+            self.sent[place].is_some_and(|bound| sent > bound.bytes.get())
+        })
     }
 }
 
@@ -264,8 +265,12 @@ mod tests {
                 about_to_send,
                 ..Usage::default()
             };
-            assert_eq!(budget.is_used_up(&usage), reached, "{usage:?}");
-            assert!(!BudgetInForce::default().is_used_up(&usage), "there is no bound");
+            assert_eq!(budget.used_up(&usage).contains(&true), reached, "{usage:?}");
+            assert_eq!(
+                BudgetInForce::default().used_up(&usage),
+                [false; 2],
+                "there is no bound"
+            );
         }
     }
 

@@ -47,8 +47,14 @@ pub enum Setting {
     LookupsPerMinute,
     /// [`Quotas::names_per_wildcard`](crate::Quotas::names_per_wildcard).
     NamesPerWildcard,
-    /// [`ByteBudget::sent`](crate::ByteBudget::sent) of every component, or of the one.
+    /// [`ByteBudget::sent`](crate::ByteBudget::sent) of every component.
     SentBytes,
+    /// [`NameLimits::lookups_per_minute`](crate::NameLimits::lookups_per_minute) of the component alone.
+    OwnLookupsPerMinute,
+    /// [`NameLimits::names_per_wildcard`](crate::NameLimits::names_per_wildcard) of the component alone.
+    OwnNamesPerWildcard,
+    /// [`ByteBudget::sent`](crate::ByteBudget::sent) of the component alone.
+    OwnSentBytes,
 }
 
 impl Setting {
@@ -71,6 +77,9 @@ impl Setting {
             Self::LookupsPerMinute => "`Quotas::lookups_per_minute`".into(),
             Self::NamesPerWildcard => "`Quotas::names_per_wildcard`".into(),
             Self::SentBytes => "`ByteBudget::sent`".into(),
+            Self::OwnLookupsPerMinute => "`NameLimits::lookups_per_minute` of the component".into(),
+            Self::OwnNamesPerWildcard => "`NameLimits::names_per_wildcard` of the component".into(),
+            Self::OwnSentBytes => "`ByteBudget::sent` of the component".into(),
         }
     }
 }

@@ -19,6 +19,8 @@ pub(super) fn findings(config: &RuntimeConfig, subjects: &[Subject<'_>]) -> Vec<
     let unknown = config
         .components
         .iter()
+        // What is written of names alone is told where it is read.
+        .filter(|limits| !limits.bytes.budget().is_none())
         .filter(|limits| !known().any(|id| id == limits.component.value.as_str()))
         .take(MOST_UNKNOWN);
     let unknown = unknown.map(|limits| {

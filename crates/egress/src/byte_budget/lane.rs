@@ -48,12 +48,12 @@ pub(super) struct Lane {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UsedUp;
 
-/// What came of settling.
+/// What came of settling, or of other bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Settled {
     /// More may follow.
     Open,
-    /// These were the last bytes of this bound, whose time has so much left.
+    /// With these bytes this bound is used up, whose time has so much left.
     Last(SentBound, Duration),
 }
 
@@ -73,11 +73,17 @@ impl Lane {
         })
     }
 
-    /// Puts this rate and these bounds in force. What was counted stays; who waits looks again.
-    pub(super) fn follow(self: &Arc<Self>, rate: Option<NonZeroU64>, bounds: [Option<SentBound>; 2]) {
+    /// Puts this rate and these bounds in force. What was counted stays; who waits looks again. It says if one of the bounds
+    /// is used up that was not, or not in force.
+    pub(super) fn follow(
+        self: &Arc<Self>,
+        rate: Option<NonZeroU64>,
+        bounds: [Option<SentBound>; 2],
+    ) -> Settled {
         let now = self.now();
         let mut state = self.lock();
         state.advance(now);
+        let was_used_up = state.is_used_up();
         state.bucket = rate.map(|rate| match state.bucket.take() {
             Some(mut bucket) => {
                 bucket.set_rate(rate);
@@ -85,18 +91,20 @@ impl Lane {
             }
             None => Bucket::new(rate, now),
         });
-        for (window, bound) in state.windows.iter_mut().zip(bounds) {
-            *window = bound.map(|bound| match window.take() {
-                Some(mut window) => {
-                    window.set_bound(bound);
-                    window
-                }
-                None => Window::new(bound),
-            });
-        }
+        state.follow(bounds, now);
+        let reached = state.used_up_bound(now).filter(|_| !was_used_up);
         let after = state.wake_all();
         drop(state);
         self.follow_up(after);
+        reached.map_or(Settled::Open, |(bound, left)| Settled::Last(bound, left))
+    }
+
+    /// True if anything is counted whose time is not over, in force or not.
+    pub(super) fn is_counting(&self) -> bool {
+        let now = self.now();
+        let mut state = self.lock();
+        state.advance(now);
+        state.is_counting()
     }
 
     /// The most that passes at once, where there is a rate.

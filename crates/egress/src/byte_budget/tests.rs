@@ -283,21 +283,91 @@ async fn a_budget_that_is_loaded_holds_for_what_is_open_and_what_was_counted_sta
         900,
         "no bound"
     );
-    load(&egress, sent(500, 3600));
+    load(&egress, sent(2000, 3600));
+    assert_eq!(enforcer.component().bytes().sent(), [1800, 0]);
     assert_eq!(
         poll_fn(|cx| sending.poll_send(cx, &[1; 900])).await.unwrap(),
-        500,
-        "the new one"
+        200,
+        "what was counted stays, and what left meanwhile is"
     );
     assert!(poll_fn(|cx| sending.poll_send(cx, &[1; 1])).await.is_err());
-    load(&egress, sent(600, 3600));
-    assert_eq!(enforcer.component().bytes().sent(), [500, 0]);
+    // Moved to the component's own, by way of a file that was empty for a moment.
+    load(&egress, Configured::default());
+    load_of_component(&egress, sent(2100, 3600));
+    assert_eq!(enforcer.component().bytes().sent(), [0, 2000]);
     let (_socket, _receiving, mut sending) = connected(&enforcer, at).await;
-    assert_eq!(
-        poll_fn(|cx| sending.poll_send(cx, &[1; 900])).await.unwrap(),
-        100,
-        "what was counted stays"
+    assert_eq!(poll_fn(|cx| sending.poll_send(cx, &[1; 900])).await.unwrap(), 100);
+}
+
+// proves: BUD-3, DL-9
+#[tokio::test]
+async fn a_bound_that_is_used_up_when_it_is_loaded_ends_what_is_open() {
+    let world = world(sent(1000, 3600));
+    let egress = world.egress();
+    let enforcer = instance(&egress, &["*://*:*"]);
+    let (listener, at) = listener();
+    let (_socket, receiving, mut sending) = connected(&enforcer, at).await;
+    let (peer, _) = listener.accept().unwrap();
+    assert_eq!(poll_fn(|cx| sending.poll_send(cx, &[1; 900])).await.unwrap(), 900);
+    load(&egress, sent(950, 3600));
+    assert!(matches!(receiving.try_receive(1), Poll::Pending));
+    load(&egress, sent(500, 3600));
+    // One that only receives ends as well.
+    let received = poll_fn(|cx| receiving.poll_receive(cx, 1)).await;
+    assert!(
+        matches!(received, Err(ErrorCode::ConnectionReset)),
+        "{received:?}"
     );
+    assert_eq!(all(peer), 900);
+    let refused = TcpSocket::create(&enforcer, Family::V4);
+    assert!(matches!(refused, Err(NotCreated::Denied(_))));
+}
+
+// proves: BUD-3
+#[tokio::test]
+async fn a_component_that_begins_anew_has_the_budget_that_it_had() {
+    let world = world(sent(1000, 3600));
+    let egress = world.egress();
+    let (listener, at) = listener();
+    let send = async |gate: &crate::Gate| {
+        let enforcer = gate.open().enforcer.clone();
+        let (_socket, _receiving, mut sending) = connected(&enforcer, at).await;
+        let _peer = listener.accept().unwrap();
+        poll_fn(|cx| sending.poll_send(cx, &[1; 400])).await.unwrap()
+    };
+    let gate = || egress.gate("web", allow(&["*://*:*"]));
+    let (one, other) = (gate(), gate());
+    assert_eq!((send(&one).await, send(&other).await), (400, 400));
+    drop((one, other));
+    assert_eq!(send(&gate()).await, 200);
+}
+
+// proves: BUD-3, TLS-2
+#[tokio::test]
+async fn what_was_told_to_be_sent_of_a_first_flight_is_sent_however_slowly() {
+    let world = world(rate(10_000));
+    let enforcer = world.instance(&["*://*:*"]);
+    let (listener, at) = listener();
+    let (_other_socket, _, mut other) = connected(&enforcer, at).await;
+    let _other_peer = listener.accept().unwrap();
+    let (socket, receiving, mut sending) = connected(&enforcer, at).await;
+    let (peer, _) = listener.accept().unwrap();
+    // All that may be sent at once, so that the rest has to wait.
+    let sent = poll_fn(|cx| other.poll_send(cx, &[1; 1500])).await.unwrap();
+    assert_eq!(sent, 1500);
+    // What a ClientHello may begin with is kept until it is known whether it is one.
+    let sent = poll_fn(|cx| sending.poll_send(cx, &[0x16, 3])).await.unwrap();
+    assert_eq!(sent, 2);
+    drop((sending, receiving, socket));
+    let arrived = tokio::task::spawn_blocking(|| all(peer)).await.unwrap();
+    assert_eq!(arrived, 2);
+}
+
+fn load_of_component(egress: &Egress, budget: Configured) {
+    let mut operator = Operator::clone(&egress.operator());
+    let named = [("web".into(), budget)];
+    operator.quotas.bytes = ByteBudgets::new(Configured::default(), named);
+    egress.replace_operator(operator);
 }
 
 fn load(egress: &Egress, budget: Configured) {

@@ -6,6 +6,9 @@
 //!
 //! Bytes are reserved before the system gets them, and settled when it is known how many it took. What is reserved when a
 //! time is over counts in the next one: it leaves then. There is no clock: the time comes in.
+//!
+//! What was sent is not forgotten with the bound that it was counted for: a bound that is new [takes up](Window::taking_up)
+//! what those before it have counted, and they count on until their time is over.
 
 use std::time::Duration;
 
@@ -22,18 +25,32 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub(super) fn new(bound: SentBound) -> Self {
-        Self {
+    /// The count of `bound`, which takes up what is counted already: by the same bound or one with the same time, or else by
+    /// the one that has counted most.
+    pub(super) fn taking_up(bound: SentBound, counted: &[Self], reserved: u64, now: Duration) -> Self {
+        let most = |of: &dyn Fn(&SentBound) -> bool| {
+            let of = counted.iter().filter(|window| of(&window.bound));
+            of.max_by_key(|window| window.sent)
+        };
+        let before = most(&|before| *before == bound)
+            .or_else(|| most(&|before| before.time == bound.time))
+            .or_else(|| most(&|_| true));
+        let mut window = Self {
             bound,
-            began: None,
-            sent: 0,
-            reserved: 0,
+            began: before.and_then(|before| before.began),
+            sent: before.map_or(0, |before| before.sent),
+            reserved,
+        };
+        if reserved > 0 {
+            window.began.get_or_insert(now);
         }
+        window.advance(now);
+        window
     }
 
-    /// Another bound. What was counted stays.
-    pub(super) fn set_bound(&mut self, bound: SentBound) {
-        self.bound = bound;
+    /// True if something is counted whose time is not over.
+    pub(super) fn is_counting(&self) -> bool {
+        self.sent > 0
     }
 
     /// Begins anew if the time is over at `now`.
@@ -97,11 +114,15 @@ mod tests {
 
     use super::*;
 
-    fn window(bytes: u64, seconds: u64) -> Window {
-        Window::new(SentBound {
+    fn bound(bytes: u64, seconds: u64) -> SentBound {
+        SentBound {
             bytes: NonZeroU64::new(bytes).unwrap(),
             time: Duration::from_secs(seconds),
-        })
+        }
+    }
+
+    fn window(bytes: u64, seconds: u64) -> Window {
+        Window::taking_up(bound(bytes, seconds), &[], 0, Duration::ZERO)
     }
 
     fn at(seconds: u64) -> Duration {
@@ -147,6 +168,31 @@ mod tests {
         assert_eq!((window.free(), window.ends()), (30, Some(at(20))));
         window.settle(70, 70);
         assert_eq!(window.sent(), 70);
+    }
+
+    // proves: BUD-3
+    #[test]
+    fn a_bound_takes_up_what_its_like_has_counted_or_else_the_most() {
+        let counted = [(100, 10, 30), (70, 60, 50), (90, 10, 20)].map(|(bytes, seconds, sent)| {
+            let mut window = window(bytes, seconds);
+            window.reserve(sent, at(1));
+            window.settle(sent, sent);
+            window
+        });
+        for (bound, sent, ends) in [
+            (bound(100, 10), 30, Some(at(11))),
+            (bound(90, 10), 20, Some(at(11))),
+            (bound(50, 10), 30, Some(at(11))),
+            (bound(40, 60), 50, Some(at(61))),
+            (bound(40, 30), 50, Some(at(31))),
+            // Its time would be over.
+            (bound(40, 1), 0, None),
+        ] {
+            let window = Window::taking_up(bound, &counted, 0, at(3));
+            assert_eq!((window.sent(), window.ends()), (sent, ends), "{bound}");
+        }
+        let window = Window::taking_up(bound(10, 10), &[], 4, at(3));
+        assert_eq!((window.free(), window.ends()), (6, Some(at(13))));
     }
 
     proptest! {

@@ -24,13 +24,13 @@ pub(super) fn place_of(attempt: &Attempt<'_>) -> usize {
             LabelKind::SqliteDatabase => 14,
             LabelKind::AiModel => 15,
         },
-        Attempt::Resolve { .. } => 15,
+        Attempt::Resolve { .. } => 16,
         Attempt::Request { scheme, .. } => REQUESTS + of_scheme(scheme),
         Attempt::Dial { scheme, .. } => DIALS + of_scheme(scheme),
     }
 }
 
-const REQUESTS: usize = 16;
+const REQUESTS: usize = 17;
 const DIALS: usize = REQUESTS + PROTOCOLS;
 const PROTOCOLS: usize = 6;
 

@@ -352,6 +352,7 @@ fn an_error_is_logged_as_the_guest_is_told_it() {
         (LookupError::NotAName, "invalid-argument"),
         (LookupError::Denied, "access-denied"),
         (LookupError::TooMany, "new-socket-limit"),
+        (LookupError::OverBudget, "lookup-quota"),
         (LookupError::Unresolvable, "name-unresolvable"),
         (LookupError::TemporaryFailure, "temporary-resolver-failure"),
         (LookupError::PermanentFailure, "permanent-resolver-failure"),
@@ -553,10 +554,7 @@ async fn as_many_lookups_leave_in_a_minute_as_may_by_whatever_instance_and_grant
     }
     world.events.take();
     for enforcer in &instances {
-        assert_eq!(
-            lookup(enforcer, "db.example").await,
-            Err(LookupError::TemporaryFailure)
-        );
+        assert_eq!(lookup(enforcer, "db.example").await, Err(LookupError::OverBudget));
         let told = [
             "dns.lookup db.example",
             "dns.resolve db.example [quota.lookup-rate]",
@@ -567,7 +565,7 @@ async fn as_many_lookups_leave_in_a_minute_as_may_by_whatever_instance_and_grant
     }
     assert_eq!(
         lookup(&instances[0], "other.example").await,
-        Err(LookupError::TemporaryFailure)
+        Err(LookupError::OverBudget)
     );
     assert_eq!(world.script.questions().len(), 3);
 
@@ -592,7 +590,7 @@ async fn a_lookup_is_one_however_many_search_domains_are_tried() {
     assert!(lookup(&enforcer, "db").await.is_ok());
     assert_eq!(lookup(&enforcer, "no").await, Err(LookupError::Unresolvable));
     assert_eq!(world.script.questions().len(), 6);
-    assert_eq!(lookup(&enforcer, "db").await, Err(LookupError::TemporaryFailure));
+    assert_eq!(lookup(&enforcer, "db").await, Err(LookupError::OverBudget));
     assert_eq!(world.script.questions().len(), 6);
 }
 
@@ -617,7 +615,7 @@ async fn as_many_names_are_asked_for_below_a_wildcard_as_may_whether_or_not_they
     world.events.take();
     assert_eq!(
         lookup(&instances[0], "c.w.example").await,
-        Err(LookupError::TemporaryFailure)
+        Err(LookupError::OverBudget)
     );
     assert_eq!(
         world
@@ -683,7 +681,7 @@ async fn a_part_uses_up_what_its_component_has_and_a_replaced_policy_forgets_not
         lookup(&whole.enforcer, "2.w.example").await,
         Err(LookupError::Unresolvable)
     );
-    let lacking = |result| assert_eq!(result, Err(LookupError::TemporaryFailure));
+    let lacking = |result| assert_eq!(result, Err(LookupError::OverBudget));
     lacking(lookup(&part.enforcer, "2.a.w.example").await);
     egress.replace_operator(world.operator.clone());
     lacking(lookup(&whole.enforcer, "3.w.example").await);

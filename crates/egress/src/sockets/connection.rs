@@ -9,6 +9,8 @@
 //! What the guest sends first passes its [first flight](super::first_flight), which may refuse it: that ends both
 //! directions at once. Afterwards sending looks at one pointer.
 
+mod ending;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
@@ -335,27 +337,6 @@ impl Sending {
         }
         send(bytes)
     }
-
-    /// Sends what was kept of a first flight that the guest does not go on with, as far as that may go on.
-    #[cold]
-    fn end_first(&mut self) {
-        let connection = &*self.connection;
-        let Some(first) = &mut self.first else { return };
-        let next = match first.end() {
-            Next::Judge(ending) if connection.judge(first, ending).is_err() => Next::Refused,
-            next => next,
-        };
-        if next == Next::Refused {
-            return;
-        }
-        while !first.to_send(0).is_empty() {
-            match connection.try_send(first.to_send(0)) {
-                Poll::Ready(Ok(sent)) => first.sent(sent),
-                // Nobody waits for it any more.
-                _ => return,
-            };
-        }
-    }
 }
 
 impl Connection {
@@ -450,8 +431,10 @@ impl Connection {
 impl Drop for Sending {
     /// Tells the peer that it was all. Where nobody else has the socket it is closed right after this, which says so.
     fn drop(&mut self) {
-        if self.first.is_some() {
-            self.end_first();
+        if let Some(first) = self.first.take()
+            && self.end_first(first)
+        {
+            return;
         }
         let Self { connection, .. } = self;
         if let Some(followed) = connection.followed.get() {

@@ -39,6 +39,10 @@ impl ComponentLimits {
     }
 }
 
+/// The largest bound of look-ups and of names, which is that of the options: for each something is remembered for as long as it
+/// counts.
+pub const MOST_NAMES: u32 = 1_000_000;
+
 /// `[component.ID]`, each.
 pub(crate) fn read_components(found: &mut Findings, node: Node<'_>) -> Vec<ComponentLimits> {
     let named = node.named(found);
@@ -47,7 +51,7 @@ pub(crate) fn read_components(found: &mut Findings, node: Node<'_>) -> Vec<Compo
         let component = component_id(found, id);
         let mut fields = node.table(found, title)?;
         let limit = |found: &mut Findings, fields: &mut Fields<'_>, key| {
-            fields.get(key).and_then(|node| node.count(found))
+            fields.get(key).and_then(|node| node.count_to(found, MOST_NAMES))
         };
         let (lookups, names) = (
             limit(found, &mut fields, "max_lookups_per_minute"),
@@ -91,6 +95,7 @@ mod tests {
             "[component.web]\nmax_names = 5\n",
             "[component]\nmax_names_per_wildcard = 5\n",
             "[component.web]\nmax_names_per_wildcard = -1\n",
+            "[component.web]\nmax_names_per_wildcard = 1000001\n",
             "[component.web]\nmax_lookups_per_minute = \"many\"\n",
         ] {
             assert_eq!(read(wrong).problems().len(), 1, "{wrong}");

@@ -68,8 +68,13 @@ impl Policy {
             return None;
         }
         let budget = self.operator.quotas.bytes.of(self.whole().component());
-        let used_up = budget.is_used_up(usage);
-        used_up.then(|| Denial::new(Reason::QuotaBytes).lifted_by(Setting::SentBytes))
+        // Where both are used up the component's own is the next to be raised, once that of all is.
+        let setting = match budget.used_up(usage) {
+            [true, _] => Setting::SentBytes,
+            [false, true] => Setting::OwnSentBytes,
+            [false, false] => return None,
+        };
+        Some(Denial::new(Reason::QuotaBytes).lifted_by(setting))
     }
 
     /// The policy of the whole component, of which this may be a part's.
@@ -89,10 +94,21 @@ impl Policy {
         let spent = |used: Option<u32>, most: u32| used.is_some_and(|used| used >= most);
         if spent(usage.names_below_wildcard, bounds.names_per_wildcard) {
             let denial = Denial::new(Reason::QuotaNames).near(self.allow.covers(name));
-            return Some(denial.lifted_by(Setting::NamesPerWildcard));
+            let is_own = bounds.names_per_wildcard < self.operator.quotas.names_per_wildcard;
+            return Some(denial.lifted_by(if is_own {
+                Setting::OwnNamesPerWildcard
+            } else {
+                Setting::NamesPerWildcard
+            }));
         }
+        let is_own = bounds.lookups_per_minute < self.operator.quotas.lookups_per_minute;
+        let setting = if is_own {
+            Setting::OwnLookupsPerMinute
+        } else {
+            Setting::LookupsPerMinute
+        };
         spent(usage.lookups_of_last_minute, bounds.lookups_per_minute)
-            .then(|| Denial::new(Reason::QuotaLookupRate).lifted_by(Setting::LookupsPerMinute))
+            .then(|| Denial::new(Reason::QuotaLookupRate).lifted_by(setting))
     }
 
     /// The bounds of the budgets of names of the component, which are those of its parts together.

@@ -1,5 +1,6 @@
 //! What a lane knows while it is locked: what may pass, and who waits for it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::task::Waker;
 use std::time::Duration;
@@ -15,6 +16,11 @@ pub(super) struct State {
     pub(super) bucket: Option<Bucket>,
     /// In the order of [`BudgetInForce::sent`](outport_policy::BudgetInForce::sent).
     pub(super) windows: [Option<Window>; 2],
+    /// Those of bounds that are not in force any more. They refuse nothing and count on until their time is over, for a
+    /// bound that takes it up.
+    earlier: Vec<Window>,
+    /// Bytes that are reserved and not settled.
+    reserved: u64,
     pub(super) queue: BTreeMap<u64, Waiting>,
     last_ticket: u64,
     /// When the timer rings, while there is one.
@@ -67,10 +73,31 @@ impl State {
         if let Some(bucket) = &mut self.bucket {
             bucket.advance(now);
         }
-        self.windows
-            .iter_mut()
-            .flatten()
-            .for_each(|window| window.advance(now));
+        self.all_windows().for_each(|window| window.advance(now));
+        self.earlier.retain(Window::is_counting);
+    }
+
+    /// Puts these bounds in force. What is counted stays, wherever a bound stood and however short it was missing.
+    pub(super) fn follow(&mut self, bounds: [Option<SentBound>; 2], now: Duration) {
+        let mut counted: Vec<Window> = self.all_windows().map(|window| window.clone()).collect();
+        self.windows =
+            bounds.map(|bound| bound.map(|bound| Window::taking_up(bound, &counted, self.reserved, now)));
+        let in_force = |window: &Window| bounds.iter().flatten().any(|bound| *bound == window.bound());
+        counted.retain(|window| window.is_counting() && !in_force(window));
+        // Of as many as nobody writes one after the other the ones with the least count go first.
+        counted.sort_by_key(|window| Reverse(window.sent()));
+        counted.truncate(MOST_EARLIER);
+        self.earlier = counted;
+    }
+
+    /// True if anything is counted whose time is not over.
+    pub(super) fn is_counting(&self) -> bool {
+        let mut all = self.windows.iter().flatten().chain(&self.earlier);
+        self.reserved > 0 || all.any(Window::is_counting)
+    }
+
+    fn all_windows(&mut self) -> impl Iterator<Item = &mut Window> {
+        self.windows.iter_mut().flatten().chain(&mut self.earlier)
     }
 
     pub(super) fn is_used_up(&self) -> bool {
@@ -147,8 +174,8 @@ impl State {
         if let Some(bucket) = &mut self.bucket {
             bucket.take(bytes);
         }
-        let windows = self.windows.iter_mut().flatten();
-        windows.for_each(|window| window.reserve(bytes, now));
+        self.reserved = self.reserved.saturating_add(bytes);
+        self.all_windows().for_each(|window| window.reserve(bytes, now));
     }
 
     pub(super) fn settle(&mut self, reserved: u64, moved: u64) {
@@ -156,8 +183,9 @@ impl State {
             bucket.give_back(reserved.saturating_sub(moved));
             bucket.take(moved.saturating_sub(reserved));
         }
-        let windows = self.windows.iter_mut().flatten();
-        windows.for_each(|window| window.settle(reserved, moved));
+        self.reserved = self.reserved.saturating_sub(reserved);
+        self.all_windows()
+            .for_each(|window| window.settle(reserved, moved));
     }
 
     /// Puts the holder of the ticket `own` into the queue, at its place or else as the last one, and says its ticket.
@@ -227,6 +255,9 @@ impl State {
         after
     }
 }
+
+/// Windows of bounds that are not in force any more.
+const MOST_EARLIER: usize = 16;
 
 /// The time that one who is called has to come.
 pub(super) const CALL_TIME: Duration = Duration::from_millis(20);

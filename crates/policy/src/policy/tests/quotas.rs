@@ -140,6 +140,34 @@ fn of_what_is_said_of_all_components_and_of_one_the_narrower_holds_for_its_parts
     assert_eq!(bounds(&other), (600, 1000));
 }
 
+// proves: BUD-1, BUD-2, BUD-3
+#[test]
+fn the_remedy_is_the_setting_that_holds() {
+    let attempt = Attempt::Resolve {
+        name: &name("db.example"),
+    };
+    for (all, own, setting) in [
+        (5, None, Setting::LookupsPerMinute),
+        (5, Some(5), Setting::LookupsPerMinute),
+        (5, Some(9), Setting::LookupsPerMinute),
+        (5, Some(4), Setting::OwnLookupsPerMinute),
+    ] {
+        let mut world = World::with(&["*://db.example:1"], &[], |operator| {
+            operator.quotas.lookups_per_minute = all;
+            let own = NameLimits {
+                lookups_per_minute: own,
+                names_per_wildcard: None,
+            };
+            operator.quotas.names_of_components = Arc::new([("web".into(), own)].into());
+        });
+        world.usage.lookups_of_last_minute = Some(5);
+        let Decision::Deny(denial) = world.judge(&attempt) else {
+            panic!()
+        };
+        assert_eq!(denial.remedy(&attempt), Some(Remedy::Lift(setting)));
+    }
+}
+
 // proves: BUD-2
 #[test]
 fn a_name_counts_below_the_wildcards_that_cover_it_unless_it_or_every_name_is_listed() {
