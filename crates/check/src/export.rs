@@ -20,6 +20,7 @@
 mod cilium;
 mod embedded;
 mod flow;
+mod guard;
 mod json;
 mod line;
 mod named;
@@ -29,6 +30,7 @@ mod notes;
 mod request;
 mod sliced;
 mod space;
+mod title;
 mod told;
 mod yaml;
 
@@ -40,20 +42,28 @@ use std::sync::Arc;
 use outport_policy::{Endpoint, Host, HostPattern, KeptOut, PortSet, Transport};
 
 use self::flow::Flow;
+use self::guard::Guard;
 use self::json::lines as told_lines;
 use self::named::Named;
 pub use self::nftables::{Attached, AttachedError};
 pub use self::notes::{Differs, Note};
 pub use self::request::{Need, NeededHost, Request, Spoken, Target};
 use self::space::Space;
+pub use self::title::{default_label, is_name};
 
 /// A policy in other words.
 #[derive(Debug)]
 pub struct Exported {
     target: Target,
     app: String,
+    /// What its object is called: a label of DNS.
+    title: String,
+    attached: Attached,
+    labels: Vec<(String, String)>,
     tcp: Flow,
     udp: Flow,
+    /// What no name resolves to, for TCP and for UDP.
+    guards: [Guard; 2],
     /// What is permitted by name.
     permitted: Vec<Named>,
     /// What the operator denies by name.
@@ -93,6 +103,10 @@ impl Exported {
         let mut exported = Self {
             target,
             app: request.app.to_owned(),
+            title: title::title(&request),
+            attached: request.attached.clone(),
+            labels: request.labels.clone(),
+            guards: [Transport::Tcp, Transport::Udp].map(|transport| Guard::of(transport, &request)),
             permitted: named::permitted(&request, &kept_out),
             denied: named::denied(request.operator.deny.entries()),
             needs: request.needs.clone(),
@@ -121,21 +135,21 @@ impl Exported {
         json::json(self, document)
     }
 
-    /// The document for `kubectl apply -f`, which selects pods by these labels; for nftables nothing.
+    /// The document for `kubectl apply -f`.
     ///
     /// # Errors
     ///
     /// See [`of`](Self::of).
-    pub fn to_yaml(&self, labels: &[(String, String)]) -> Result<String, TooLarge> {
+    pub fn to_yaml(&self) -> Result<String, TooLarge> {
         match self.target {
-            Target::Cilium => cilium::document(self, labels),
-            Target::NetworkPolicy | Target::Nftables => network_policy::document(self, labels),
+            Target::Cilium => cilium::document(self),
+            Target::NetworkPolicy | Target::Nftables => network_policy::document(self),
         }
     }
 
-    /// The document for `nft -f`, for what is attached there.
-    pub fn to_nftables(&self, attached: &Attached) -> String {
-        nftables::document(self, attached)
+    /// The document for `nft -f`.
+    pub fn to_nftables(&self) -> String {
+        nftables::document(self)
     }
 
     fn flows(&self) -> [&Flow; 2] {

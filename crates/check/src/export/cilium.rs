@@ -11,12 +11,12 @@ use outport_policy::{Host, HostPattern, PortSet, Transport};
 use serde_json::{Value, json};
 
 use super::named::Named;
-use super::network_policy::{commented, match_labels, object_name, protocol};
+use super::network_policy::{commented, match_labels, protocol};
 use super::request::{NeededHost, Spoken};
 use super::space::{Group, Range};
 use super::{Exported, MOST_NETWORKS, Need, TooLarge, check, yaml};
 
-pub(super) fn document(exported: &Exported, labels: &[(String, String)]) -> Result<String, TooLarge> {
+pub(super) fn document(exported: &Exported) -> Result<String, TooLarge> {
     let mut count = 0;
     let mut rules: Vec<Value> = exported
         .needs
@@ -40,7 +40,7 @@ pub(super) fn document(exported: &Exported, labels: &[(String, String)]) -> Resu
     }
     rules.extend(exported.permitted.iter().map(of_name));
     let mut spec = json!({
-        "endpointSelector": { "matchLabels": match_labels(&exported.app, labels) },
+        "endpointSelector": { "matchLabels": match_labels(exported) },
         // Of no rule nothing would be forbidden.
         "egress": if rules.is_empty() { vec![json!({})] } else { rules },
     });
@@ -50,7 +50,7 @@ pub(super) fn document(exported: &Exported, labels: &[(String, String)]) -> Resu
     let policy = json!({
         "apiVersion": "cilium.io/v2",
         "kind": "CiliumNetworkPolicy",
-        "metadata": { "name": object_name(&exported.app) },
+        "metadata": { "name": exported.title },
         "spec": spec,
     });
     Ok(commented(exported) + &yaml::document(&policy))

@@ -69,6 +69,9 @@ pub(super) fn lines(exported: &Exported) -> Vec<String> {
         ),
         Target::Nftables => {}
     }
+    if let Some(selected) = selected(exported) {
+        lines.insert(lines.len() - 1, selected);
+    }
     if exported.notes().is_empty() {
         lines.push("It says just what Outport permits.".to_owned());
         return lines;
@@ -79,6 +82,23 @@ pub(super) fn lines(exported: &Exported) -> Vec<String> {
         lines.push(format!("- {}: {about}: {why}", note.differs.as_str()));
     }
     lines
+}
+
+/// Whom it is for.
+fn selected(exported: &Exported) -> Option<String> {
+    let labels: Vec<String> = exported
+        .labels
+        .iter()
+        .map(|(key, value)| format!("`{}={}`", text::message(key), text::message(value)))
+        .collect();
+    match exported.target {
+        Target::Nftables => None,
+        _ if labels.is_empty() => Some("It is for every pod of its namespace.".to_owned()),
+        _ => Some(format!(
+            "It is for the pods of its namespace that are labelled {}, and for no others.",
+            labels.join(" and ")
+        )),
+    }
 }
 
 impl Target {

@@ -17,11 +17,9 @@ fn exported(allowed: &[&str], operator: &Operator, target: Target) -> Result<Exp
     let list = Arc::new(AllowList::parse(allowed).unwrap());
     let policies = [Policy::new("web", list, Arc::new(operator.clone()))];
     let request = Request {
-        app: "shop",
-        policies: &policies,
-        operator,
-        needs: Vec::new(),
         direct: operator.egress_proxy.as_ref().map(|_| Vec::new()),
+        attached: Attached::Namespace,
+        ..Request::new("shop", &policies, operator)
     };
     Exported::of(request, target)
 }
@@ -139,7 +137,7 @@ fn cilium_is_told_every_depth_and_what_may_be_looked_up() {
         &operator(&["*://evil.test:*"]),
         Target::Cilium,
     );
-    let document = exported.unwrap().to_yaml(&[]).unwrap();
+    let document = exported.unwrap().to_yaml().unwrap();
     for text in [
         r#"matchPattern: "*.example.com""#,
         r#"matchPattern: "**.example.com""#,
@@ -154,16 +152,81 @@ fn an_app_that_reaches_nothing_is_forbidden_everything() {
         (Target::NetworkPolicy, "  egress: []\n"),
         (Target::Cilium, "  egress:\n    - {}\n"),
     ] {
-        let document = exported(&[], &operator(&[]), target)
-            .unwrap()
-            .to_yaml(&[])
-            .unwrap();
+        let document = exported(&[], &operator(&[]), target).unwrap().to_yaml().unwrap();
         assert!(document.contains(expected), "{document}");
     }
     let document = exported(&[], &operator(&[]), Target::Nftables)
         .unwrap()
-        .to_nftables(&Attached::Namespace);
-    assert_eq!(document.matches("accept").count(), 3, "{document}");
+        .to_nftables();
+    // The hook's, answers, errors, the kernel's own, what is open.
+    assert_eq!(document.matches(" accept").count(), 5, "{document}");
+}
+
+#[test]
+fn what_is_open_is_looked_at_after_what_is_denied_and_before_what_is_permitted() {
+    let document = exported(
+        &["*://10.0.0.0/8:443", "*://db.example.com:5432"],
+        &operator(&["*://10.9.0.0/16:*", "*://evil.example.com:443"]),
+        Target::Nftables,
+    );
+    let document = document.unwrap().to_nftables();
+    let mut at = 0;
+    for rule in [
+        "ct direction reply ct state established accept",
+        "@denied_tcp_1_v4",
+        "@denied_name_1_v4",
+        "\t\tct state established accept",
+        "ip daddr @permitted_tcp_1_v4",
+        "ip daddr @guarded_tcp_1_v4 tcp dport 5432 drop",
+        "ip daddr @name_1_v4",
+    ] {
+        let found = document.get(at..).and_then(|rest| rest.find(rule));
+        at += found.unwrap_or_else(|| panic!("{rule}\n{document}"));
+    }
+}
+
+#[test]
+fn no_name_is_this_machine_unless_somebody_says_so() {
+    let guarded = |allowed: &[&str], operator: &Operator| {
+        let exported = exported(allowed, operator, Target::Nftables).unwrap();
+        let (guarded, masked) = exported.guards[0].on(&exported.ports_of_names(Transport::Tcp));
+        move |address: &str, port: u16| {
+            let address: std::net::IpAddr = address.parse().unwrap();
+            let by_mask = match address {
+                std::net::IpAddr::V6(ip) => masked.contains(ip, port),
+                std::net::IpAddr::V4(_) => false,
+            };
+            guarded.contains(address, port) || by_mask
+        }
+    };
+    let name = "*://db.example.com:5432";
+    let guard = guarded(&[name], &Operator::default());
+    for address in [
+        "127.0.0.1",
+        "::1",
+        "169.254.1.1",
+        "fe80::1",
+        "64:ff9b::7f00:1",
+        "2001:db8::5efe:7f00:1",
+    ] {
+        assert!(guard(address, 5432), "{address}");
+        assert!(!guard(address, 5433), "{address}");
+    }
+    assert!(!guard("192.0.2.7", 5432));
+    // An entry has the address itself.
+    assert!(!guarded(&[name, "*://127.0.0.1:8080"], &Operator::default())(
+        "127.0.0.1",
+        5432
+    ));
+    let mut lifted = Operator::default();
+    lifted.limits.loopback_answers = outport_policy::Limit::Lifted;
+    let guard = guarded(&[name], &lifted);
+    assert!(!guard("127.0.0.1", 5432) && !guard("::1", 5432) && guard("169.254.1.1", 5432));
+    // Without names nothing is left out of them; those of this machine are its own.
+    assert!(!guarded(&["*://localhost:5432"], &Operator::default())(
+        "127.0.0.1",
+        5432
+    ));
 }
 
 #[test]
