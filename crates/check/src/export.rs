@@ -17,6 +17,7 @@
 //!
 //! Everything here is pure: nothing is resolved, read or asked.
 
+mod beyond;
 mod cilium;
 mod embedded;
 mod flow;
@@ -69,6 +70,8 @@ pub struct Exported {
     /// What the operator denies by name.
     denied: Vec<Named>,
     needs: Vec<Need>,
+    /// The names that are asked for, each with what it is of.
+    asked: Vec<(HostPattern, String)>,
     /// True if guests may look up every name.
     any_name: bool,
     notes: Vec<Note>,
@@ -107,7 +110,8 @@ impl Exported {
             attached: request.attached.clone(),
             labels: request.labels.clone(),
             guards: [Transport::Tcp, Transport::Udp].map(|transport| Guard::of(transport, &request)),
-            permitted: named::permitted(&request, &kept_out),
+            permitted: named::permitted(&request, &kept_out, request.direct.as_deref()),
+            asked: named::asked(&request, &kept_out),
             denied: named::denied(request.operator.deny.entries()),
             needs: request.needs.clone(),
             any_name: (request
@@ -121,6 +125,7 @@ impl Exported {
         };
         exported.check_size()?;
         exported.notes = told::notes(&exported, &request);
+        exported.notes.extend(beyond::notes(&exported, &request));
         Ok(exported)
     }
 

@@ -145,10 +145,16 @@ allowed_outbound_hosts = ["tcp://10.0.0.0/8:5432"]
         .finish()
         .expect_code(0);
     assert!(
-        exact.stdout.contains("It says just what Outport permits."),
+        exact
+            .stdout
+            .contains("By address and port it says just what Outport permits."),
         "{exact}"
     );
-    assert_eq!(exact.stderr, "", "{exact}");
+    // What no target has is listed, and no failure.
+    for text in ["wider: --max-sockets 4096", "narrower: --attach user=outport"] {
+        assert!(exact.stderr.contains(text), "{exact}");
+    }
+    assert_eq!(exact.stderr.matches("wider").count(), 1, "{exact}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn exported(allowed: &[&str], operator: &Operator, target: Target) -> Result<Exp
 
 fn listed(allowed: &[&str], denied: &[&str], target: Target) -> Vec<String> {
     let exported = exported(allowed, &operator(denied), target).unwrap();
-    let notes = exported.notes().iter();
+    let notes = exported.notes().iter().filter(|note| !note.beyond_addresses);
     notes
         .map(|note| format!("{} {}", note.differs.as_str(), note.about))
         .collect()
@@ -264,4 +264,143 @@ fn what_nobody_could_load_is_refused() {
     let denied: Vec<&str> = denied.iter().map(String::as_str).collect();
     let error = exported(&["*://*:443"], &operator(&denied), Target::NetworkPolicy).unwrap_err();
     assert!(error.to_string().contains("more than the 10000"), "{error}");
+}
+
+#[test]
+fn what_no_filter_of_addresses_says_is_listed_apart() {
+    let beyond = |allowed: &[&str], operator: &Operator| -> Vec<String> {
+        let exported = exported(allowed, operator, Target::Nftables).unwrap();
+        let notes = exported.notes().iter().filter(|note| note.beyond_addresses);
+        notes.map(|note| note.about.clone()).collect()
+    };
+    let sockets = "--max-sockets 4096, --max-sockets-per-instance 256";
+    let none = Operator::default();
+    assert_eq!(beyond(&[], &none), [""; 0]);
+    assert_eq!(beyond(&["tcp://10.0.0.5:5432"], &none), [sockets]);
+    let names = "--max-lookups-per-minute 600, --max-names-per-wildcard 1000";
+    assert_eq!(beyond(&["*://*.example.com:443"], &none), [sockets, names]);
+    let denying = operator(&["*://evil.example.com:443"]);
+    assert_eq!(
+        beyond(&["*://*:443"], &denying),
+        ["--tls-names denied", sockets, names]
+    );
+    let off = Operator {
+        tls_names: outport_policy::TlsNames::Off,
+        ..denying
+    };
+    assert_eq!(beyond(&["*://*:443"], &off), [sockets, names]);
+    let mut bounded = Operator {
+        tls_names: outport_policy::TlsNames::Allowed,
+        ..Operator::default()
+    };
+    let budget = outport_policy::ByteBudget {
+        send_rate: std::num::NonZeroU64::new(1),
+        ..Default::default()
+    };
+    bounded.quotas.bytes = outport_policy::ByteBudgets::new(budget, []);
+    assert_eq!(
+        beyond(&["*://db.example.com:443"], &bounded),
+        [
+            "--tls-names allowed",
+            sockets,
+            "--max-send-rate",
+            "--max-lookups-per-minute 600"
+        ]
+    );
+}
+
+#[test]
+fn a_table_for_a_user_holds_whatever_else_he_runs() {
+    let operator = Operator::default();
+    let exported = Exported::of(Request::new("shop", &[], &operator), Target::Nftables).unwrap();
+    let notes = exported.notes();
+    assert_eq!(notes.len(), 1);
+    assert_eq!(
+        (notes[0].differs, notes[0].about.as_str()),
+        (Differs::Narrower, "--attach user=outport")
+    );
+    assert!(
+        exported
+            .to_nftables()
+            .contains("# By address and port it says just")
+    );
+}
+
+/// The rule for DNS of an app that asks the cluster, and what is listed about names without a dot.
+fn asked(allowed: &[&str], operator: &Operator, more: &str, resolves_denied: bool) -> (String, usize) {
+    let list = Arc::new(AllowList::parse(allowed).unwrap());
+    let policies = [Policy::new("web", list, Arc::new(operator.clone()))];
+    let need = |at, spoken| Need {
+        what: "it".to_owned(),
+        at,
+        port: 53,
+        spoken,
+    };
+    let named = (!more.is_empty()).then(|| need(NeededHost::Host(Host::parse(more).unwrap()), Spoken::Tcp));
+    let request = Request {
+        needs: [need(NeededHost::ClusterDns, Spoken::UdpAndTcp)]
+            .into_iter()
+            .chain(named)
+            .collect(),
+        direct: operator.egress_proxy.as_ref().map(|_| Vec::new()),
+        resolves_denied,
+        ..Request::new("shop", &policies, operator)
+    };
+    let exported = Exported::of(request, Target::Cilium).unwrap();
+    let notes = exported.notes().iter();
+    let dotless = notes.filter(|note| note.why.contains("has no dot")).count();
+    let document = exported.to_yaml().unwrap();
+    let rule = document.split_once("\"dns\":").map_or("", |(_, rest)| rest);
+    let rule = rule
+        .lines()
+        .skip(1)
+        .map(str::trim)
+        .take_while(|line| line.starts_with("- match"));
+    (
+        rule.collect::<Vec<_>>().join(" ").replace(['"', '-'], ""),
+        dotless,
+    )
+}
+
+#[test]
+fn cilium_lets_ask_for_what_is_asked_for_and_nothing_else() {
+    let none = Operator::default();
+    let denying = operator(&["*://evil.test:443", "*://*.evil.test:443"]);
+    let proxied = Operator {
+        egress_proxy: Some(EgressProxy::new([(Host::parse("10.0.0.9").unwrap(), 3128)])),
+        ..Operator::default()
+    };
+    let dotted = "*://db.example.com:443";
+    for (allowed, operator, more, resolves, expected, dotless) in [
+        (dotted, &none, "", true, " matchName: db.example.com", 0),
+        // Through the proxy the name is resolved all the same.
+        (dotted, &proxied, "", true, " matchName: db.example.com", 0),
+        ("*://10.0.0.5:443", &proxied, "", true, "", 0),
+        ("*://db:443", &none, "", true, " matchName: db", 1),
+        (
+            "*://10.0.0.5:443",
+            &none,
+            "collector",
+            true,
+            " matchName: collector",
+            1,
+        ),
+        ("*://*:443", &none, "collector", true, " matchPattern: *", 0),
+        (
+            dotted,
+            &denying,
+            "",
+            true,
+            " matchName: db.example.com  matchName: evil.test",
+            0,
+        ),
+        (dotted, &denying, "", false, " matchName: db.example.com", 0),
+    ] {
+        let found = asked(&[allowed], operator, more, resolves);
+        assert_eq!(
+            found,
+            (expected.to_owned(), dotless),
+            "{allowed} {more} {resolves}"
+        );
+    }
 }

@@ -1,8 +1,8 @@
 //! `outport export`: what an app may reach, in the words of the layer below.
 //!
 //! Standard output, or `--output`, gets the document; standard error what its target cannot say, which stands at the head of
-//! the document as well. Nothing runs and nothing is resolved. Exit status 1 means that something is listed and `--strict` was
-//! given, or that there is more than anybody could load.
+//! the document as well. Nothing runs and nothing is resolved. Exit status 1 means that a difference by address and port is listed
+//! and `--strict` was given, or that there is more than anybody could load.
 
 mod labels;
 mod needs;
@@ -66,7 +66,9 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
-    /// Exit with status 1 if there is anything that the document cannot say
+    /// Exit with status 1 if the document differs from what Outport permits, by address and port or by name
+    ///
+    /// Quotas, budgets and names held to TLS are listed and are no such difference: no target has them.
     #[arg(long)]
     strict: bool,
 
@@ -144,7 +146,9 @@ pub(super) fn export(options: &Options, terminal: Terminal) -> Result<i32, Failu
         (Format::Human, Some(_)) => {}
     }
     terminal.show_all(&listed(&exported), &files);
-    Ok(i32::from(options.strict && !exported.notes().is_empty()))
+    Ok(i32::from(
+        options.strict && exported.notes().iter().any(|note| !note.beyond_addresses),
+    ))
 }
 
 impl To {
