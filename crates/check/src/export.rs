@@ -95,8 +95,8 @@ impl Exported {
     /// for nftables.
     pub fn of(request: Request<'_>, target: Target) -> Result<Self, TooLarge> {
         let kept_out = KeptOut::of(request.operator);
-        let mut tcp = Flow::of(Transport::Tcp, &request, &kept_out);
-        let mut udp = Flow::of(Transport::Udp, &request, &kept_out);
+        let mut tcp = Flow::of(Transport::Tcp, &request, &kept_out, target)?;
+        let mut udp = Flow::of(Transport::Udp, &request, &kept_out, target)?;
         if let Some(direct) = &request.direct {
             let direct = direct_space(direct);
             for flow in [&mut tcp, &mut udp] {
@@ -198,13 +198,19 @@ impl Exported {
     }
 
     fn check_size(&self) -> Result<(), TooLarge> {
-        let (most, what) = match self.target {
-            Target::Nftables => (MOST_ELEMENTS, "elements of sets"),
-            Target::NetworkPolicy | Target::Cilium => (MOST_NETWORKS, "networks"),
-        };
         let sizes = self.flows().map(|flow| flow.accepted.size() + flow.denied.size());
         let count = sizes.iter().sum::<usize>() + self.permitted.len();
-        check(count, most, what)
+        self.target.check(count)
+    }
+}
+
+impl Target {
+    /// Refuses more than anybody can load.
+    fn check(self, count: usize) -> Result<(), TooLarge> {
+        match self {
+            Self::Nftables => check(count, MOST_ELEMENTS, "elements of sets"),
+            Self::NetworkPolicy | Self::Cilium => check(count, MOST_NETWORKS, "networks"),
+        }
     }
 }
 

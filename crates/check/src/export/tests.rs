@@ -110,7 +110,7 @@ fn each_difference_is_told_of_its_entry() {
             &[],
             Target::NetworkPolicy,
             &[
-                "wider IPv6 addresses that embed an IPv4 address which is denied",
+                "wider IPv6 addresses that embed an IPv4 address which is denied, by TCP",
                 loopback,
                 inside,
             ],

@@ -144,7 +144,10 @@ fn of_embedded(exported: &Exported, flow: &Flow) -> Option<Note> {
         .outside(&said_masks(exported, flow));
     let note = Note::new(
         Differs::Wider,
-        "IPv6 addresses that embed an IPv4 address which is denied",
+        format!(
+            "IPv6 addresses that embed an IPv4 address which is denied, by {}",
+            flow.transport.to_string().to_uppercase()
+        ),
         "the address is not behind a prefix but further down (ISATAP, the client of Teredo, local NAT64), so that it is no \
          network",
     );
