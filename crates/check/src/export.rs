@@ -17,9 +17,11 @@
 //!
 //! Everything here is pure: nothing is resolved, read or asked.
 
+mod beyond;
 mod cilium;
 mod embedded;
 mod flow;
+mod guard;
 mod json;
 mod line;
 mod named;
@@ -29,6 +31,7 @@ mod notes;
 mod request;
 mod sliced;
 mod space;
+mod title;
 mod told;
 mod yaml;
 
@@ -40,25 +43,35 @@ use std::sync::Arc;
 use outport_policy::{Endpoint, Host, HostPattern, KeptOut, PortSet, Transport};
 
 use self::flow::Flow;
+use self::guard::Guard;
 use self::json::lines as told_lines;
 use self::named::Named;
 pub use self::nftables::{Attached, AttachedError};
 pub use self::notes::{Differs, Note};
 pub use self::request::{Need, NeededHost, Request, Spoken, Target};
 use self::space::Space;
+pub use self::title::{default_label, is_name};
 
 /// A policy in other words.
 #[derive(Debug)]
 pub struct Exported {
     target: Target,
     app: String,
+    /// What its object is called: a label of DNS.
+    title: String,
+    attached: Attached,
+    labels: Vec<(String, String)>,
     tcp: Flow,
     udp: Flow,
+    /// What no name resolves to, for TCP and for UDP.
+    guards: [Guard; 2],
     /// What is permitted by name.
     permitted: Vec<Named>,
     /// What the operator denies by name.
     denied: Vec<Named>,
     needs: Vec<Need>,
+    /// The names that are asked for, each with what it is of.
+    asked: Vec<(HostPattern, String)>,
     /// True if guests may look up every name.
     any_name: bool,
     notes: Vec<Note>,
@@ -82,8 +95,8 @@ impl Exported {
     /// for nftables.
     pub fn of(request: Request<'_>, target: Target) -> Result<Self, TooLarge> {
         let kept_out = KeptOut::of(request.operator);
-        let mut tcp = Flow::of(Transport::Tcp, &request, &kept_out);
-        let mut udp = Flow::of(Transport::Udp, &request, &kept_out);
+        let mut tcp = Flow::of(Transport::Tcp, &request, &kept_out, target)?;
+        let mut udp = Flow::of(Transport::Udp, &request, &kept_out, target)?;
         if let Some(direct) = &request.direct {
             let direct = direct_space(direct);
             for flow in [&mut tcp, &mut udp] {
@@ -93,7 +106,12 @@ impl Exported {
         let mut exported = Self {
             target,
             app: request.app.to_owned(),
-            permitted: named::permitted(&request, &kept_out),
+            title: title::title(&request),
+            attached: request.attached.clone(),
+            labels: request.labels.clone(),
+            guards: [Transport::Tcp, Transport::Udp].map(|transport| Guard::of(transport, &request)),
+            permitted: named::permitted(&request, &kept_out, request.direct.as_deref()),
+            asked: named::asked(&request, &kept_out),
             denied: named::denied(request.operator.deny.entries()),
             needs: request.needs.clone(),
             any_name: (request
@@ -107,6 +125,7 @@ impl Exported {
         };
         exported.check_size()?;
         exported.notes = told::notes(&exported, &request);
+        exported.notes.extend(beyond::notes(&exported, &request));
         Ok(exported)
     }
 
@@ -121,21 +140,21 @@ impl Exported {
         json::json(self, document)
     }
 
-    /// The document for `kubectl apply -f`, which selects pods by these labels; for nftables nothing.
+    /// The document for `kubectl apply -f`.
     ///
     /// # Errors
     ///
     /// See [`of`](Self::of).
-    pub fn to_yaml(&self, labels: &[(String, String)]) -> Result<String, TooLarge> {
+    pub fn to_yaml(&self) -> Result<String, TooLarge> {
         match self.target {
-            Target::Cilium => cilium::document(self, labels),
-            Target::NetworkPolicy | Target::Nftables => network_policy::document(self, labels),
+            Target::Cilium => cilium::document(self),
+            Target::NetworkPolicy | Target::Nftables => network_policy::document(self),
         }
     }
 
-    /// The document for `nft -f`, for what is attached there.
-    pub fn to_nftables(&self, attached: &Attached) -> String {
-        nftables::document(self, attached)
+    /// The document for `nft -f`.
+    pub fn to_nftables(&self) -> String {
+        nftables::document(self)
     }
 
     fn flows(&self) -> [&Flow; 2] {
@@ -179,13 +198,19 @@ impl Exported {
     }
 
     fn check_size(&self) -> Result<(), TooLarge> {
-        let (most, what) = match self.target {
-            Target::Nftables => (MOST_ELEMENTS, "elements of sets"),
-            Target::NetworkPolicy | Target::Cilium => (MOST_NETWORKS, "networks"),
-        };
         let sizes = self.flows().map(|flow| flow.accepted.size() + flow.denied.size());
         let count = sizes.iter().sum::<usize>() + self.permitted.len();
-        check(count, most, what)
+        self.target.check(count)
+    }
+}
+
+impl Target {
+    /// Refuses more than anybody can load.
+    fn check(self, count: usize) -> Result<(), TooLarge> {
+        match self {
+            Self::Nftables => check(count, MOST_ELEMENTS, "elements of sets"),
+            Self::NetworkPolicy | Self::Cilium => check(count, MOST_NETWORKS, "networks"),
+        }
     }
 }
 

@@ -80,7 +80,9 @@ fn an_app_becomes_a_network_policy_with_what_it_cannot_say() {
     .expect_code(0);
     let policy = parsed(&finished.stdout);
     assert_eq!(policy["kind"], "NetworkPolicy");
-    assert_eq!(policy["metadata"]["name"], "shop--1");
+    // Not the app's own name, nor for the pods of its name alone.
+    let name = policy["metadata"]["name"].as_str().unwrap();
+    assert!(name.starts_with("shop--1-") && name.len() == 18, "{name}");
     assert_eq!(
         policy["spec"]["podSelector"],
         json!({ "matchLabels": { "app": "shop", "tier": "web" } })
@@ -114,7 +116,7 @@ fn an_app_becomes_a_network_policy_with_what_it_cannot_say() {
 
 #[test]
 fn what_is_listed_fails_where_that_is_asked_for_and_is_json_where_that_is() {
-    let listed = export(&["--to=cilium", "--strict", "--format=json"])
+    let listed = export(&["--to=cilium", "--pod-label=app=shop", "--strict", "--format=json"])
         .finish()
         .expect_code(1);
     let document = schema::valid("docs/schema/export.json", &listed.stdout);
@@ -143,15 +145,26 @@ allowed_outbound_hosts = ["tcp://10.0.0.0/8:5432"]
         .finish()
         .expect_code(0);
     assert!(
-        exact.stdout.contains("It says just what Outport permits."),
+        exact
+            .stdout
+            .contains("By address and port it says just what Outport permits."),
         "{exact}"
     );
-    assert_eq!(exact.stderr, "", "{exact}");
+    // What no target has is listed, and no failure.
+    for text in ["wider: --max-sockets 4096", "narrower: --attach user=outport"] {
+        assert!(exact.stderr.contains(text), "{exact}");
+    }
+    assert_eq!(exact.stderr.matches("wider").count(), 1, "{exact}");
 }
 
 #[test]
 fn one_component_and_a_file_and_what_cannot_be_used() {
-    let one = export(&["--to=networkpolicy", "--component=admin", "--output=policy.yaml"]);
+    let one = export(&[
+        "--to=networkpolicy",
+        "--pod-label=app=shop",
+        "--component=admin",
+        "--output=policy.yaml",
+    ]);
     let path = one.folder().join("policy.yaml");
     let keep = std::fs::File::create(&path).unwrap();
     drop(keep);
@@ -168,6 +181,20 @@ fn one_component_and_a_file_and_what_cannot_be_used() {
             &["--to=networkpolicy", "--pod-label=a b=c"],
             "is no key of a label",
         ),
+        (&["--to=networkpolicy"], "cannot be the value of a label"),
+        (
+            &["--to=cilium", "--pod-label=a=b", "--pod-label=a=c"],
+            "is given twice",
+        ),
+        (
+            &["--to=networkpolicy", "--pod-label=a=b", "--attach=namespace"],
+            "`--attach` is for nftables",
+        ),
+        (
+            &["--to=nftables", "--pod-label=a=b"],
+            "`--pod-label` selects pods",
+        ),
+        (&["--to=nftables", "--name=A_b"], "--name"),
         (&["--to=iptables"], "iptables"),
         (&[], "--to"),
     ] {

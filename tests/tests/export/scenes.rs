@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use outport_check::export::{Need, NeededHost, Request, Spoken};
+use outport_check::export::{Attached, Need, NeededHost, Request, Spoken};
 use outport_policy::{
     AllowList, Attempt, BlockedNetwork, Decision, DenyList, EgressProxy, Endpoint, Entry, Grants, Host,
     HostPattern, Limit, Location, Operator, Peers, Policy, PortSet, Quotas, RuntimeLimits, Situation,
@@ -192,11 +192,10 @@ impl Scene {
 
     pub(super) fn request(&self) -> Request<'_> {
         Request {
-            app: "Shop of 1",
-            policies: &self.policies,
-            operator: &self.operator,
             needs: self.needs.clone(),
             direct: self.direct.clone(),
+            attached: Attached::Namespace,
+            ..Request::new("Shop of 1", &self.policies, &self.operator)
         }
     }
 

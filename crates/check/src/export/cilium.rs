@@ -11,12 +11,12 @@ use outport_policy::{Host, HostPattern, PortSet, Transport};
 use serde_json::{Value, json};
 
 use super::named::Named;
-use super::network_policy::{commented, match_labels, object_name, protocol};
+use super::network_policy::{commented, match_labels, protocol};
 use super::request::{NeededHost, Spoken};
 use super::space::{Group, Range};
 use super::{Exported, MOST_NETWORKS, Need, TooLarge, check, yaml};
 
-pub(super) fn document(exported: &Exported, labels: &[(String, String)]) -> Result<String, TooLarge> {
+pub(super) fn document(exported: &Exported) -> Result<String, TooLarge> {
     let mut count = 0;
     let mut rules: Vec<Value> = exported
         .needs
@@ -40,7 +40,7 @@ pub(super) fn document(exported: &Exported, labels: &[(String, String)]) -> Resu
     }
     rules.extend(exported.permitted.iter().map(of_name));
     let mut spec = json!({
-        "endpointSelector": { "matchLabels": match_labels(&exported.app, labels) },
+        "endpointSelector": { "matchLabels": match_labels(exported) },
         // Of no rule nothing would be forbidden.
         "egress": if rules.is_empty() { vec![json!({})] } else { rules },
     });
@@ -50,7 +50,7 @@ pub(super) fn document(exported: &Exported, labels: &[(String, String)]) -> Resu
     let policy = json!({
         "apiVersion": "cilium.io/v2",
         "kind": "CiliumNetworkPolicy",
-        "metadata": { "name": object_name(&exported.app) },
+        "metadata": { "name": exported.title },
         "spec": spec,
     });
     Ok(commented(exported) + &yaml::document(&policy))
@@ -124,39 +124,20 @@ fn of_need(exported: &Exported, need: &Need) -> Value {
 
 /// The port of name servers, and the names that may be asked for there: Cilium learns addresses by the answers.
 fn dns_ports(exported: &Exported, port: &str) -> Value {
-    json!({
-        "ports": [{ "port": port, "protocol": "ANY" }],
-        "rules": { "dns": asked(exported) },
-    })
+    let mut rule = json!({ "ports": [{ "port": port, "protocol": "ANY" }] });
+    let asked = asked(exported);
+    // A list of nothing would bound nothing.
+    if !asked.is_empty() {
+        rule["rules"] = json!({ "dns": asked });
+    }
+    rule
 }
 
 fn asked(exported: &Exported) -> Vec<Value> {
-    // Everything, where guests may look up everything; and a name without a dot has the search domains behind it.
-    let has_dot = |pattern: &HostPattern| match pattern {
-        HostPattern::Name(name) => name.has_dot(),
-        _ => true,
-    };
-    let named = || exported.permitted.iter().chain(&exported.denied);
-    if exported.any_name || !named().all(|named| has_dot(&named.pattern)) {
+    if exported.any_name {
         return vec![json!({ "matchPattern": "*" })];
     }
     let mut seen = BTreeSet::new();
-    let mut asked = Vec::new();
-    // Of denied names the exact ones are resolved ahead (DL-5).
-    let names = exported
-        .permitted
-        .iter()
-        .chain((exported.denied.iter()).filter(|named| matches!(named.pattern, HostPattern::Name(_))));
-    let needed = exported.needs.iter().filter_map(|need| match &need.at {
-        NeededHost::Host(Host::Name(name)) => Some(HostPattern::Name(name.clone())),
-        _ => None,
-    });
-    for pattern in names.map(|named| named.pattern.clone()).chain(needed) {
-        for rule in patterns(&pattern) {
-            if seen.insert(rule.to_string()) {
-                asked.push(rule);
-            }
-        }
-    }
-    asked
+    let rules = exported.asked.iter().flat_map(|(pattern, _)| patterns(pattern));
+    rules.filter(|rule| seen.insert(rule.to_string())).collect()
 }

@@ -19,9 +19,10 @@ use std::sync::Arc;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use outport_policy::{Channel, Entry, HostPattern, Hosts, KeptOut, PortSet, Region, Scheme, Transport};
 
+use super::TooLarge;
 use super::embedded::{self, Embedded};
 use super::line::Line;
-use super::request::Request;
+use super::request::{Request, Target};
 use super::space::Space;
 
 /// One transport.
@@ -59,7 +60,13 @@ pub(super) fn channels(transport: Transport) -> Vec<Channel> {
 }
 
 impl Flow {
-    pub(super) fn of(transport: Transport, request: &Request<'_>, kept_out: &KeptOut<'_>) -> Self {
+    /// What a transport lets pass, unless more is denied than the target takes, which is seen before the rest of the work.
+    pub(super) fn of(
+        transport: Transport,
+        request: &Request<'_>,
+        kept_out: &KeptOut<'_>,
+        target: Target,
+    ) -> Result<Self, TooLarge> {
         let entries = || {
             request
                 .policies
@@ -74,9 +81,15 @@ impl Flow {
                 .any(|region| region.protocols.contains(channel.protocol()))
         });
         let denied = denied(&channels, kept_out);
-        let common = denied
-            .iter()
-            .map(|(_, denied)| Arc::clone(denied))
+        // Most channels share what they are denied.
+        let mut distinct: Vec<Arc<Denied>> = Vec::new();
+        for (_, denied) in &denied {
+            if !distinct.iter().any(|known| Arc::ptr_eq(known, denied)) {
+                distinct.push(Arc::clone(denied));
+            }
+        }
+        let common = distinct
+            .into_iter()
             .reduce(|one, other| {
                 Arc::new(Denied {
                     space: one.space.intersection(&other.space),
@@ -84,8 +97,12 @@ impl Flow {
                 })
             })
             .unwrap_or_default();
+        target.check(common.space.size())?;
         let accepted = denied.iter().fold(Space::default(), |sum, (channel, denied)| {
             let allowed = allowed(&regions, channel, Lookup::Made);
+            if Arc::ptr_eq(denied, &common) {
+                return sum.union(&allowed);
+            }
             sum.union(&allowed.difference(&denied.space.difference(&common.space)))
         });
         let socket = Channel::Socket(transport);
@@ -94,7 +111,7 @@ impl Flow {
             .find(|(channel, _)| *channel == socket)
             .map(|(_, denied)| Arc::clone(denied))
             .unwrap_or_default();
-        Self {
+        Ok(Self {
             transport,
             accepted,
             masked: Arc::new(Embedded::of(&common.embedded)),
@@ -102,7 +119,7 @@ impl Flow {
             masked_for_sockets: Arc::new(Embedded::of(&of_socket.embedded)),
             sockets_are_masked_more: of_socket.embedded != common.embedded,
             denied: common.space.clone(),
-        }
+        })
     }
 
     /// What passes, but for `masked`.

@@ -4,7 +4,7 @@ use outport_policy::text;
 use serde::Serialize;
 
 use super::Exported;
-use super::notes::{Differs, ShownArea};
+use super::notes::{Differs, Note, ShownArea};
 use super::request::Target;
 
 #[derive(Serialize)]
@@ -22,6 +22,8 @@ struct ShownNote<'a> {
     differs: Differs,
     about: &'a str,
     why: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    beyond_addresses: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     destinations: Vec<ShownArea>,
 }
@@ -40,6 +42,7 @@ pub(super) fn json(exported: &Exported, document: &str) -> String {
                 differs: note.differs,
                 about: &note.about,
                 why: &note.why,
+                beyond_addresses: note.beyond_addresses,
                 destinations: note.shown(),
             })
             .collect(),
@@ -69,16 +72,43 @@ pub(super) fn lines(exported: &Exported) -> Vec<String> {
         ),
         Target::Nftables => {}
     }
-    if exported.notes().is_empty() {
-        lines.push("It says just what Outport permits.".to_owned());
-        return lines;
+    if let Some(selected) = selected(exported) {
+        lines.insert(lines.len() - 1, selected);
     }
-    lines.push("It differs from what Outport permits:".to_owned());
-    for note in exported.notes() {
+    let (beyond, by_address): (Vec<&Note>, Vec<&Note>) =
+        exported.notes().iter().partition(|note| note.beyond_addresses);
+    let told = |note: &&Note| {
         let (about, why) = (text::message(&note.about), text::message(&note.why));
-        lines.push(format!("- {}: {about}: {why}", note.differs.as_str()));
+        format!("- {}: {about}: {why}", note.differs.as_str())
+    };
+    if by_address.is_empty() {
+        lines.push("By address and port it says just what Outport permits.".to_owned());
+    } else {
+        lines.push("By address and port it differs from what Outport permits:".to_owned());
     }
+    lines.extend(by_address.iter().map(told));
+    if !beyond.is_empty() {
+        lines.push("Beyond addresses and ports:".to_owned());
+    }
+    lines.extend(beyond.iter().map(told));
     lines
+}
+
+/// Whom it is for.
+fn selected(exported: &Exported) -> Option<String> {
+    let labels: Vec<String> = exported
+        .labels
+        .iter()
+        .map(|(key, value)| format!("`{}={}`", text::message(key), text::message(value)))
+        .collect();
+    match exported.target {
+        Target::Nftables => None,
+        _ if labels.is_empty() => Some("It is for every pod of its namespace.".to_owned()),
+        _ => Some(format!(
+            "It is for the pods of its namespace that are labelled {}, and for no others.",
+            labels.join(" and ")
+        )),
+    }
 }
 
 impl Target {

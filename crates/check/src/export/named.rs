@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use outport_policy::{Channel, Entry, HostPattern, Hosts, KeptOut, PortSet, Region, Transport};
+use outport_policy::{Channel, Entry, Host, HostPattern, Hosts, KeptOut, PortSet, Region, Transport};
 
 use super::flow::{channels, leaves};
-use super::request::Request;
+use super::request::{NeededHost, Request};
 
 /// A name, or all names below one, with the ports that guests may reach there.
 #[derive(Clone, Debug)]
@@ -30,7 +30,11 @@ impl Named {
 }
 
 /// The names of the lists, each once, without what the deny list keeps out of them by name.
-pub(super) fn permitted(request: &Request<'_>, kept_out: &KeptOut<'_>) -> Vec<Named> {
+pub(super) fn permitted(
+    request: &Request<'_>,
+    kept_out: &KeptOut<'_>,
+    direct: Option<&[(HostPattern, PortSet)]>,
+) -> Vec<Named> {
     let mut found: Vec<Named> = Vec::new();
     let mut known: HashMap<HostPattern, usize> = HashMap::new();
     let udp_reaches = |region: &Region| ports(region, Transport::Udp, kept_out);
@@ -44,7 +48,7 @@ pub(super) fn permitted(request: &Request<'_>, kept_out: &KeptOut<'_>) -> Vec<Na
                 continue;
             };
             let (tcp, udp) = (ports(&region, Transport::Tcp, kept_out), udp_reaches(&region));
-            let (tcp, udp) = match &request.direct {
+            let (tcp, udp) = match direct {
                 // Through the proxy nothing goes to the name itself.
                 Some(direct) => {
                     let direct = direct_ports(&pattern, direct);
@@ -74,6 +78,24 @@ pub(super) fn permitted(request: &Request<'_>, kept_out: &KeptOut<'_>) -> Vec<Na
         }
     }
     found
+}
+
+/// The names that are asked for, each with what it is of: those of the lists, through a proxy too, which is told addresses;
+/// the denied ones that are resolved ahead; and those of what the process needs.
+pub(super) fn asked(request: &Request<'_>, kept_out: &KeptOut<'_>) -> Vec<(HostPattern, String)> {
+    let permitted = permitted(request, kept_out, None);
+    let denied = denied(request.operator.deny.entries()).into_iter();
+    let denied =
+        denied.filter(|named| request.resolves_denied && matches!(named.pattern, HostPattern::Name(_)));
+    let named = permitted.into_iter().chain(denied);
+    let needed = request.needs.iter().filter_map(|need| match &need.at {
+        NeededHost::Host(Host::Name(name)) => Some((HostPattern::Name(name.clone()), need.what.clone())),
+        _ => None,
+    });
+    named
+        .map(|named| (named.pattern, named.cited))
+        .chain(needed)
+        .collect()
 }
 
 /// The names of the deny list, with the ports that are denied there.

@@ -10,7 +10,7 @@ use super::request::{NeededHost, Spoken};
 use super::sliced::{Slice, slices};
 use super::{Exported, Need, TooLarge, told_lines, yaml};
 
-pub(super) fn document(exported: &Exported, labels: &[(String, String)]) -> Result<String, TooLarge> {
+pub(super) fn document(exported: &Exported) -> Result<String, TooLarge> {
     let mut rules: Vec<Value> = exported.needs.iter().filter_map(of_need).collect();
     for flow in exported.flows() {
         let slices = slices(flow)?;
@@ -19,9 +19,9 @@ pub(super) fn document(exported: &Exported, labels: &[(String, String)]) -> Resu
     let policy = json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": { "name": object_name(&exported.app) },
+        "metadata": { "name": exported.title },
         "spec": {
-            "podSelector": { "matchLabels": match_labels(&exported.app, labels) },
+            "podSelector": { "matchLabels": match_labels(exported) },
             "policyTypes": ["Egress"],
             "egress": rules,
         },
@@ -36,33 +36,14 @@ pub(super) fn commented(exported: &Exported) -> String {
     lines.collect()
 }
 
-/// The labels by which pods are selected; those that are recommended, if nobody says which.
-pub(super) fn match_labels(app: &str, labels: &[(String, String)]) -> Value {
-    if labels.is_empty() {
-        return json!({ "app.kubernetes.io/name": object_name(app) });
-    }
-    let labels = labels.iter();
+/// The labels by which pods are selected.
+pub(super) fn match_labels(exported: &Exported) -> Value {
+    let labels = exported.labels.iter();
     Value::Object(
         labels
             .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
             .collect(),
     )
-}
-
-/// The name of an object: a label of DNS (RFC 1123).
-pub(super) fn object_name(app: &str) -> String {
-    let plain = app.chars().map(|c| {
-        if c.is_ascii_alphanumeric() {
-            c.to_ascii_lowercase()
-        } else {
-            '-'
-        }
-    });
-    let name: String = plain.take(63).collect();
-    match name.trim_matches('-') {
-        "" => "app".to_owned(),
-        name => name.to_owned(),
-    }
 }
 
 fn of_slice(transport: Transport, slice: &Slice) -> Value {

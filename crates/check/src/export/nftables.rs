@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! chain output    what is attached (a user, a cgroup, the whole namespace) goes on to egress; all else is accepted
-//! chain egress    replies ─► accept      visitors of the app, and what was let out
+//! chain egress    replies ─► accept      what visitors of the app are answered
 //!                 what the process needs ─► accept
-//!                 denied networks ─► drop      before anything that guests may reach
+//!                 denied networks ─► drop      before anything that guests may reach, and before what is open
 //!                 denied embedded addresses ─► drop      bits under a mask
 //!                 denied names' sets ─► drop
+//!                 what is open ─► accept      it outlives the look-up that it is from (DNS-6)
 //!                 permitted networks ─► accept
+//!                 loopback, link-local ─► drop      no answer for a name is one of these (DNS-9)
 //!                 permitted names' sets ─► accept
 //!                 drop
 //! ```
@@ -15,7 +17,7 @@
 //! Names have sets that begin empty, `name_1_v4` and `name_1_v6`: whoever resolves them fills these. The sets of networks are
 //! of intervals, one for each family and set of ports. Loading it again replaces the table as a whole, in one transaction.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
@@ -38,6 +40,24 @@ pub enum Attached {
     User(String),
     /// Those of the processes of this cgroup (version 2), a path below its root.
     Cgroup(String),
+}
+
+/// The user whom packages and the unit run it as.
+impl Default for Attached {
+    fn default() -> Self {
+        Self::User("outport".to_owned())
+    }
+}
+
+/// `user=NAME`, `cgroup=PATH` or `namespace`.
+impl fmt::Display for Attached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Namespace => f.write_str("namespace"),
+            Self::User(name) => write!(f, "user={name}"),
+            Self::Cgroup(path) => write!(f, "cgroup={path}"),
+        }
+    }
 }
 
 /// A text that says none of these.
@@ -63,7 +83,7 @@ impl FromStr for Attached {
             Some(("user", name)) if is_plain(name) && !name.contains('/') => Ok(Self::User(name.to_owned())),
             Some(("cgroup", path)) => {
                 let path = path.trim_matches('/');
-                let is_path = is_plain(path) && path.split('/').all(|part| !part.is_empty());
+                let is_path = is_plain(path) && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
                 is_path.then(|| Self::Cgroup(path.to_owned())).ok_or_else(error)
             }
             _ => Err(error()),
@@ -101,10 +121,12 @@ enum Verdict {
     Drop,
 }
 
-pub(super) fn document(exported: &Exported, attached: &Attached) -> String {
-    let name = format!("outport_{}", identifier(&exported.app));
+pub(super) fn document(exported: &Exported) -> String {
+    let name = format!("outport_{}", exported.title.replace('-', "_"));
     let mut table = Table::default();
-    table.rule("ct state established,related accept");
+    table.remark("What visitors are answered, and errors about what is open.");
+    table.rule("ct direction reply ct state established accept");
+    table.rule("ct state related accept");
     table.remark("The kernel's own, without which IPv6 does not work.");
     table.rule("icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert, mld2-listener-report } accept");
     for (number, need) in (1..).zip(&exported.needs) {
@@ -118,15 +140,34 @@ pub(super) fn document(exported: &Exported, attached: &Attached) -> String {
         .collect();
     for flow in &used {
         let denied = exported.denied_where_it_matters(flow);
-        table.networks(flow, "denied", &denied.groups(), Verdict::Drop);
-        table.embedded(flow, &exported.masked_where_it_matters(flow));
+        table.networks(flow.transport, "denied", &denied.groups(), Verdict::Drop);
+        table.embedded(
+            "embedded",
+            flow.transport,
+            &exported.masked_where_it_matters(flow),
+        );
     }
     for (number, named) in (1..).zip(&exported.denied).filter(|_| !used.is_empty()) {
         table.named("denied_name", number, named, Verdict::Drop);
     }
+    table.remark("What is open and not denied.");
+    table.rule("ct state established accept");
     table.remark("Permitted.");
     for flow in &used {
-        table.networks(flow, "permitted", &flow.accepted.groups(), Verdict::Accept);
+        table.networks(
+            flow.transport,
+            "permitted",
+            &flow.accepted.groups(),
+            Verdict::Accept,
+        );
+    }
+    if !exported.permitted.is_empty() {
+        table.remark("No name resolves to these: this machine and its link.");
+    }
+    for (flow, guard) in exported.flows().into_iter().zip(&exported.guards) {
+        let (guarded, masked) = guard.on(&exported.ports_of_names(flow.transport));
+        table.networks(flow.transport, "guarded", &guarded.groups(), Verdict::Drop);
+        table.embedded("guarded_embedded", flow.transport, &masked);
     }
     for (number, named) in (1..).zip(&exported.permitted) {
         table.named("name", number, named, Verdict::Accept);
@@ -141,7 +182,7 @@ pub(super) fn document(exported: &Exported, attached: &Attached) -> String {
         "\ntable inet {name}\ndelete table inet {name}\n\ntable inet {name} {{\n{}\tchain output {{\n\t\ttype filter hook \
          output priority filter; policy accept;\n\t\t{}jump egress\n\t}}\n\n\tchain egress {{\n{}\t}}\n}}",
         table.sets,
-        attached.condition(),
+        exported.attached.condition(),
         table.rules,
     );
     document
@@ -174,8 +215,7 @@ impl Table {
         );
     }
 
-    fn networks(&mut self, flow: &Flow, what: &str, groups: &[Group], verdict: Verdict) {
-        let transport = flow.transport;
+    fn networks(&mut self, transport: Transport, what: &str, groups: &[Group], verdict: Verdict) {
         for (number, group) in (1..).zip(groups) {
             for (family, ranges) in [("ipv4", &group.v4), ("ipv6", &group.v6)] {
                 if ranges.is_empty() {
@@ -191,16 +231,16 @@ impl Table {
     }
 
     /// IPv6 addresses by the bits in which they embed others.
-    fn embedded(&mut self, flow: &Flow, masked: &Embedded) {
+    fn embedded(&mut self, what: &str, transport: Transport, masked: &Embedded) {
         for (number, form) in (1..).zip(&masked.forms) {
             for (part, (ports, values)) in (1..).zip(by_ports(&form.values)) {
-                let set = format!("embedded_{}_{number}_{part}", flow.transport);
+                let set = format!("{what}_{transport}_{number}_{part}");
                 self.set(&set, "ipv6", &values);
                 let rule = format!(
                     "{}ip6 daddr & {} @{set} {} drop",
                     condition(form),
                     Ipv6Addr::from(form.layout),
-                    destination_ports(flow.transport, &ports)
+                    destination_ports(transport, &ports)
                 );
                 self.rule(&rule);
             }
@@ -322,19 +362,6 @@ fn pattern_in_words(pattern: &HostPattern) -> String {
     format!("`{pattern}`")
 }
 
-/// A name that needs no quotes.
-fn identifier(app: &str) -> String {
-    let plain = app.chars().map(|c| {
-        if c.is_ascii_alphanumeric() {
-            c.to_ascii_lowercase()
-        } else {
-            '_'
-        }
-    });
-    let name: String = plain.take(64).collect();
-    if name.is_empty() { "app".to_owned() } else { name }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,6 +380,8 @@ mod tests {
             ("user=a/b", None),
             ("cgroup=/", None),
             ("cgroup=a//b", None),
+            ("cgroup=../../x", None),
+            ("cgroup=a/./b", None),
             ("cgroup=a\nb", None),
             ("outport", None),
         ] {

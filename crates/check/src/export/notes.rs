@@ -21,6 +21,8 @@ pub struct Note {
     pub about: String,
     /// What is different, and why.
     pub why: String,
+    /// True if it is about what no filter of addresses and ports can say: what flows, how much, and who else is meant.
+    pub beyond_addresses: bool,
     pub(super) areas: Vec<Area>,
 }
 
@@ -63,7 +65,15 @@ impl Note {
             differs,
             about: about.into(),
             why: why.into(),
+            beyond_addresses: false,
             areas: Vec::new(),
+        }
+    }
+
+    pub(super) fn beyond_addresses(self) -> Self {
+        Self {
+            beyond_addresses: true,
+            ..self
         }
     }
 

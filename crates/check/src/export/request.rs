@@ -2,11 +2,21 @@
 
 use outport_policy::{Host, HostPattern, Operator, Policy, PortSet};
 
+use super::nftables::Attached;
+
 /// An app whose policy is to be said in other words.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// The name of the app, for names in the document.
+    /// The name of the app, of which the names in the document are made.
     pub app: &'a str,
+    /// What the document's object is called instead: see [`is_name`](super::is_name).
+    pub name: Option<&'a str>,
+    /// The component that is meant alone, if one is.
+    pub component: Option<&'a str>,
+    /// nftables: whose packets the rules are for.
+    pub attached: Attached,
+    /// Kubernetes, Cilium: the labels of the pods that it is for. Empty: every pod of the namespace.
+    pub labels: Vec<(String, String)>,
     /// The policies of its components that are meant: all in one process. Without those of parts, which are never wider.
     pub policies: &'a [Policy],
     /// The operator's side.
@@ -15,6 +25,26 @@ pub struct Request<'a> {
     pub needs: Vec<Need>,
     /// Where there is an egress proxy what does not go through it, beside loopback; `None`: there is none.
     pub direct: Option<Vec<(HostPattern, PortSet)>>,
+    /// True if the denied names are resolved ahead (DL-5).
+    pub resolves_denied: bool,
+}
+
+impl<'a> Request<'a> {
+    /// These policies and nothing else: without needs and proxy, for the default user and for every pod.
+    pub fn new(app: &'a str, policies: &'a [Policy], operator: &'a Operator) -> Self {
+        Self {
+            app,
+            name: None,
+            component: None,
+            attached: Attached::default(),
+            labels: Vec::new(),
+            policies,
+            operator,
+            needs: Vec::new(),
+            direct: None,
+            resolves_denied: true,
+        }
+    }
 }
 
 /// A destination of the process itself, not of its guests.

@@ -32,6 +32,7 @@ pub(super) fn notes(exported: &Exported, request: &Request<'_>) -> Vec<Note> {
         notes.extend(of_embedded(exported, flow));
         notes.extend(of_proxied(exported, flow, request));
     }
+    notes.extend(of_search_domains(exported));
     notes.extend(exported.needs.iter().flat_map(|need| of_need(exported, need)));
     notes.extend(of_components(request));
     notes.extend(of_target(exported));
@@ -143,7 +144,10 @@ fn of_embedded(exported: &Exported, flow: &Flow) -> Option<Note> {
         .outside(&said_masks(exported, flow));
     let note = Note::new(
         Differs::Wider,
-        "IPv6 addresses that embed an IPv4 address which is denied",
+        format!(
+            "IPv6 addresses that embed an IPv4 address which is denied, by {}",
+            flow.transport.to_string().to_uppercase()
+        ),
         "the address is not behind a prefix but further down (ISATAP, the client of Teredo, local NAT64), so that it is no \
          network",
     );
@@ -163,6 +167,25 @@ fn of_proxied(exported: &Exported, flow: &Flow, request: &Request<'_>) -> Option
     );
     let note = note.in_areas([area]);
     (!note.areas.is_empty()).then_some(note)
+}
+
+/// Names without a dot, which are asked for with the search domains behind them; who runs the pod knows these.
+fn of_search_domains(exported: &Exported) -> Vec<Note> {
+    if exported.target != Target::Cilium || exported.any_name {
+        return Vec::new();
+    }
+    let asked = exported.asked.iter().filter_map(|(pattern, about)| match pattern {
+        HostPattern::Name(name) if !name.has_dot() => Some(Note::new(
+            Differs::Narrower,
+            about.clone(),
+            format!(
+                "`{name}` has no dot, and is asked for with the search domains of the pod behind it, which Cilium does not let \
+                 through: write the whole name (`{name}.NAMESPACE.svc.cluster.local`)"
+            ),
+        )),
+        _ => None,
+    });
+    asked.collect()
 }
 
 /// What the process needs, and its guests may not have.

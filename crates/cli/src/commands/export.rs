@@ -1,9 +1,10 @@
 //! `outport export`: what an app may reach, in the words of the layer below.
 //!
 //! Standard output, or `--output`, gets the document; standard error what its target cannot say, which stands at the head of
-//! the document as well. Nothing runs and nothing is resolved. Exit status 1 means that something is listed and `--strict` was
-//! given, or that there is more than anybody could load.
+//! the document as well. Nothing runs and nothing is resolved. Exit status 1 means that a difference by address and port is listed
+//! and `--strict` was given, or that there is more than anybody could load.
 
+mod labels;
 mod needs;
 
 use std::fs;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use outport_check::export::{Attached, Exported, Request, Target};
+use outport_check::export::{Attached, Exported, Request, Target, is_name};
 use outport_check::{Diagnostic, policies};
 use outport_egress::EgressProxies;
 use outport_manifest::ResolvedApp;
@@ -22,7 +23,7 @@ use crate::app_problem::no_such_component;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::operator_options::OperatorOptions;
-use crate::replacement::replace;
+use crate::replacement::{create, replace};
 use crate::terminal::{Terminal, print};
 
 /// Write what an app may reach as a NetworkPolicy, a CiliumNetworkPolicy or rules of nftables.
@@ -50,6 +51,13 @@ pub(crate) struct Options {
     #[arg(long, value_name = "ID")]
     component: Option<String>,
 
+    /// What the object is called, a label of DNS [default: the name of the app, with a hash where that does not say it all]
+    ///
+    /// Loading an object replaces the one of the same name, and the author of an app chooses the app's name: give each app a
+    /// name of its own where they are not of one author. For nftables the table is `outport_NAME`, with `_` for `-`.
+    #[arg(long, value_name = "NAME", value_parser = object_name)]
+    name: Option<String>,
+
     /// Write the document to a file instead of standard output
     #[arg(long, short = 'o', value_name = "FILE")]
     output: Option<PathBuf>,
@@ -58,21 +66,20 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
-    /// Exit with status 1 if there is anything that the document cannot say
+    /// Exit with status 1 if the document differs from what Outport permits, by address and port or by name
+    ///
+    /// Quotas, budgets and names held to TLS are listed and are no such difference: no target has them.
     #[arg(long)]
     strict: bool,
 
     /// The pods that it is for [default: app.kubernetes.io/name=APP]
-    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = labels::label)]
     pod_label: Vec<(String, String)>,
 
     /// Whose packets the rules of nftables are for: `user=NAME`, `cgroup=PATH`, or everybody's in the network `namespace`
-    #[arg(
-        long,
-        value_name = "user=NAME|cgroup=PATH|namespace",
-        default_value = "user=outport"
-    )]
-    attach: Attached,
+    /// [default: user=outport]
+    #[arg(long, value_name = "user=NAME|cgroup=PATH|namespace")]
+    attach: Option<Attached>,
 
     #[command(flatten)]
     operator: OperatorOptions,
@@ -99,6 +106,7 @@ enum Format {
 }
 
 pub(super) fn export(options: &Options, terminal: Terminal) -> Result<i32, Failure> {
+    options.refuse_those_of_other_targets()?;
     let mut files = Files::default();
     let settings = options.operator.read(&mut files)?;
     let app = match &options.path {
@@ -110,17 +118,24 @@ pub(super) fn export(options: &Options, terminal: Terminal) -> Result<i32, Failu
     let operator = Arc::new(settings.operator.clone());
     let policies = options.policies(&app, &operator)?;
     let direct = settings.egress_proxies.as_ref().map(EgressProxies::direct);
+    let name = &app.manifest.application.name.value;
     let request = Request {
-        app: &app.manifest.application.name.value,
-        policies: &policies,
-        operator: &operator,
+        name: options.name.as_deref(),
+        component: options.component.as_deref(),
+        attached: options.attach.clone().unwrap_or_default(),
+        labels: match options.to {
+            To::Nftables => Vec::new(),
+            To::NetworkPolicy | To::Cilium => labels::selected(&options.pod_label, name)?,
+        },
+        resolves_denied: settings.resolve_disallowed,
         needs: needs::of(&app, &policies, &settings, options.to.target(), terminal)?,
         direct: direct.map(|exceptions| exceptions.patterns().collect()),
+        ..Request::new(name, &policies, &operator)
     };
     let exported = Exported::of(request, options.to.target()).map_err(too_large)?;
     let document = match options.to {
-        To::Nftables => exported.to_nftables(&options.attach),
-        To::NetworkPolicy | To::Cilium => exported.to_yaml(&options.pod_label).map_err(too_large)?,
+        To::Nftables => exported.to_nftables(),
+        To::NetworkPolicy | To::Cilium => exported.to_yaml().map_err(too_large)?,
     };
     if let Some(path) = &options.output {
         write(path, &document)?;
@@ -131,7 +146,9 @@ pub(super) fn export(options: &Options, terminal: Terminal) -> Result<i32, Failu
         (Format::Human, Some(_)) => {}
     }
     terminal.show_all(&listed(&exported), &files);
-    Ok(i32::from(options.strict && !exported.notes().is_empty()))
+    Ok(i32::from(
+        options.strict && exported.notes().iter().any(|note| !note.beyond_addresses),
+    ))
 }
 
 impl To {
@@ -145,6 +162,20 @@ impl To {
 }
 
 impl Options {
+    /// What would be without effect is a mistake of whoever gave it.
+    fn refuse_those_of_other_targets(&self) -> Result<(), Failure> {
+        let what = match self.to {
+            To::Nftables if !self.pod_label.is_empty() => {
+                "`--pod-label` selects pods of Kubernetes: `--attach` says whose packets rules of nftables are for"
+            }
+            To::NetworkPolicy | To::Cilium if self.attach.is_some() => {
+                "`--attach` is for nftables: `--pod-label` says which pods a policy of Kubernetes is for"
+            }
+            _ => return Ok(()),
+        };
+        Err(Failure::unusable(Diagnostic::error(what)))
+    }
+
     /// The policies of the components that are meant. Parts are never wider than their component.
     fn policies(&self, app: &ResolvedApp, operator: &Arc<Operator>) -> Result<Vec<Policy>, Failure> {
         let components = &app.manifest.components;
@@ -170,6 +201,11 @@ impl Options {
     }
 }
 
+fn object_name(text: &str) -> Result<String, &'static str> {
+    let wanted = "write it in lower-case letters, digits and `-` between them, at most 48";
+    is_name(text).then(|| text.to_owned()).ok_or(wanted)
+}
+
 /// What the document cannot say.
 fn listed(exported: &Exported) -> Vec<Diagnostic> {
     let notes = exported.notes().iter().map(|note| {
@@ -182,7 +218,10 @@ fn listed(exported: &Exported) -> Vec<Diagnostic> {
 fn write(path: &Path, document: &str) -> Result<(), Failure> {
     let written = if path.is_file() {
         replace(path, document)
+    } else if fs::symlink_metadata(path).is_err() {
+        create(path, document)
     } else {
+        // A device, or what a link without a target is to become.
         fs::write(path, document)
     };
     written.map_err(|error| {
@@ -193,24 +232,4 @@ fn write(path: &Path, document: &str) -> Result<(), Failure> {
 
 fn too_large(error: outport_check::export::TooLarge) -> Failure {
     anyhow::anyhow!("{error}; deny or permit larger networks, or fewer").into()
-}
-
-/// A label of a pod. What Kubernetes would not take is refused here.
-fn label(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("write it as `KEY=VALUE`")?;
-    let is_plain = |text: &str, also: &[u8]| {
-        let allowed =
-            |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) || also.contains(&byte);
-        text.len() <= 63 + 254 * also.len()
-            && text.bytes().all(allowed)
-            && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && text.ends_with(|c: char| c.is_ascii_alphanumeric())
-    };
-    if !is_plain(key, b"/") {
-        return Err(format!("`{}` is no key of a label", text::excerpt(key)));
-    }
-    if !value.is_empty() && !is_plain(value, b"") {
-        return Err(format!("`{}` is no value of a label", text::excerpt(value)));
-    }
-    Ok((key.to_owned(), value.to_owned()))
 }

@@ -16,12 +16,13 @@ use outport_check::export::{Need, NeededHost, Spoken, Target};
 use outport_egress::{EgressProxies, ResolverParts};
 use outport_manifest::{EventKind, KeyValueBackend, ResolvedApp, ServerUrl, SqliteBackend, StateDir, Stores};
 use outport_policy::{Host, HostPattern, Label, Policy, text};
+use outport_telemetry::otlp::Signal;
 
 use crate::brokers;
 use crate::failure::Failure;
 use crate::operator_options::OperatorSettings;
 use crate::otlp;
-use crate::spin_environment::read;
+use crate::spin_environment::{read, variable};
 use crate::terminal::Terminal;
 
 pub(super) fn of(
@@ -213,10 +214,26 @@ fn of_telemetry(terminal: Terminal) -> Result<Vec<Need>, Failure> {
     let Some(otlp) = otlp::wanted(terminal)? else {
         return Ok(Vec::new());
     };
-    let servers = otlp.settings().destinations().into_keys();
-    let urls = servers.filter_map(|server| ServerUrl::parse(&server, &WEB).ok());
-    let needs = urls.map(|url| of_url(format!("the collector {url} (OTEL_EXPORTER_OTLP_ENDPOINT)"), &url));
+    let servers = otlp.settings().destinations().into_iter();
+    let needs = servers.filter_map(|(server, signals)| {
+        let url = ServerUrl::parse(&server, &WEB).ok()?;
+        let mut variables: Vec<String> = signals.into_iter().map(written_for).collect();
+        variables.dedup();
+        let what = format!("the collector {url} ({})", variables.join(", "));
+        Some(of_url(what, &url))
+    });
     Ok(needs.collect())
+}
+
+/// The variable that says where a signal goes: its own beats the one of all.
+fn written_for(signal: Signal) -> String {
+    let own = signal.variable("_ENDPOINT");
+    let is_set = variable(&own).is_some();
+    if is_set {
+        own
+    } else {
+        "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()
+    }
 }
 
 /// The schemes of servers that are spoken to by HTTP.
