@@ -17,18 +17,18 @@ use client_hello::{ClientHello, MOST_NAMES};
 use libfuzzer_sys::fuzz_target;
 use opening::{MOST_RECORDS, Nameless, Opening, Seen};
 
-// Whether a hello without a name is kept, the size of pieces, and what is written.
+// Whether a hello without a name is kept, or a second one looked for, the size of pieces, and what is written.
 fuzz_target!(|input: &[u8]| {
     let [kind, piece, bytes @ ..] = input else {
         return;
     };
-    let nameless = if kind % 2 == 1 {
-        Nameless::Kept
-    } else {
-        Nameless::Passes
+    let opening = match kind % 3 {
+        0 => Opening::new(Nameless::Passes),
+        1 => Opening::new(Nameless::Kept),
+        _ => Opening::second(),
     };
-    let (seen, kept) = looked_at(nameless, bytes, usize::MAX);
-    let in_pieces = looked_at(nameless, bytes, usize::from(*piece).max(1));
+    let (seen, kept) = looked_at(opening, bytes, usize::MAX);
+    let in_pieces = looked_at(opening, bytes, usize::from(*piece).max(1));
     // What is over is not kept, and in one piece it was never begun.
     if seen != Seen::Over {
         assert_eq!((seen, kept), in_pieces);
@@ -44,8 +44,7 @@ fuzz_target!(|input: &[u8]| {
 });
 
 /// What the bytes are in the end, and what is kept of them.
-fn looked_at(nameless: Nameless, bytes: &[u8], piece: usize) -> (Seen, Vec<u8>) {
-    let mut opening = Opening::new(nameless);
+fn looked_at(mut opening: Opening, bytes: &[u8], piece: usize) -> (Seen, Vec<u8>) {
     let (mut rest, mut kept, mut last) = (bytes, Vec::new(), Seen::Kept);
     while !rest.is_empty() {
         let (looked, seen) = opening.look(&rest[..rest.len().min(piece)]);

@@ -302,6 +302,9 @@ fn tls_2_a_client_hello_is_judged_however_it_is_written() {
         with_encrypted_hello,
         |hello: &[u8]| [&[22, 3, 1, 0, 0][..], hello].concat(),
         |hello: &[u8]| [&[21, 3, 1, 0, 2, 1, 90][..], hello].concat(),
+        // OpenSSL reads past a change of cipher without content, and Java takes any version.
+        |hello: &[u8]| [&[20, 3, 1, 0, 0][..], hello].concat(),
+        |hello: &[u8]| [&[22, 0x10, 0][..], &hello[3..]].concat(),
     ] {
         let (good, bad) = (write(&good), write(&bad));
         connections = connections
@@ -315,6 +318,18 @@ fn tls_2_a_client_hello_is_judged_however_it_is_written() {
         3,
         "deny.tls-name",
     );
+    // The second one, as after a HelloRetryRequest.
+    for change in [&[][..], &[20, 3, 3, 0, 1, 1]] {
+        let both = |second: &[u8]| [&good[..], change, second].concat();
+        connections =
+            connections
+                .passes(&both(&good), good.len())
+                .refused(&both(&bad), good.len(), "deny.tls-name");
+    }
+    // What is no name, which a server may take for one.
+    for name in ["xn--a.bad.test", "bad.test:443", "\u{200d}.bad.test"] {
+        connections = connections.refused(&hello(name), usize::MAX, "deny.tls-name");
+    }
     connections.script.run(
         guest(&dns)
             .allow(format!("*://shop.test:{}", server.address.port()))
@@ -330,30 +345,28 @@ fn tls_2_a_client_hello_is_judged_however_it_is_written() {
 fn tls_2_what_only_looks_like_a_client_hello_goes_on_at_once() {
     let (dns, echo) = (shop(), TcpPeer::echo());
     let mut connections = Connections::to(echo.address());
-    for bytes in [
-        // Not one by its version, its length or its message; a start of PostgreSQL; SSL 2; another protocol.
-        &b"\x16\x10"[..],
-        b"\x16\x03\x01\xff\xff",
-        b"\x16\x03\x01\x00\x04\x02",
-        b"\x17\x03\x03",
-        b"\x00\x00\x00\x08\x00\x03",
-        b"\x80\x2e\x01",
-        b"PING\r\n",
-    ] {
+    // A start of PostgreSQL; SSL 2; another protocol.
+    for bytes in [&b"\x00\x00\x00\x08\x00\x03"[..], b"\x80\x2e\x01", b"PING\r\n"] {
         connections = connections.begin().then(|script| {
             script
                 .ok(format_args!("tcp.send c {}", text(bytes)))
                 .any("tcp.recv c 10000")
         });
     }
-    // What may still become one waits, and what follows shows that it is none: then all of it goes.
+    // What may still become one waits. What began like one, and is none, could be one to its server.
     connections = connections.begin().then(|script| {
         script
             .ok(r"tcp.send c \x16\x03\x01\x00\x04")
             .gets("tcp.recv c 100", "timeout")
-            .ok("tcp.send c no")
-            .any("tcp.recv c 10000")
+            .refused("tcp.send c no", closed(), "deny.tls-name")
     });
+    for bytes in [
+        &b"\x16\x03\x01\xff\xff"[..],
+        b"\x16\x03\x01\x00\x04\x02",
+        b"\x17\x03\x03",
+    ] {
+        connections = connections.refused(bytes, usize::MAX, "deny.tls-name");
+    }
     let finished = connections.script.run(
         guest(&dns)
             .allow(format!("*://shop.test:{}", echo.port()))

@@ -216,9 +216,12 @@ impl fmt::Display for Attempt<'_> {
             } => write!(f, "{scheme}://{host} at {remote}"),
             Self::Tls { server, .. } => write!(f, "TLS with {server}"),
             Self::ClientHello { server, remote } => match server {
-                ServerName::Host(server) => write!(f, "TLS with {server} at {remote}"),
+                ServerName::Host(server) | ServerName::Piece(server) => {
+                    write!(f, "TLS with {server} at {remote}")
+                }
                 ServerName::Missing => write!(f, "TLS without a server name at {remote}"),
-                ServerName::Malformed => write!(f, "malformed TLS at {remote}"),
+                ServerName::Malformed(_) => write!(f, "malformed TLS at {remote}"),
+                ServerName::Unread(_) => write!(f, "TLS that cannot be read at {remote}"),
                 ServerName::TooLong => write!(f, "a ClientHello that is too long at {remote}"),
             },
             Self::Open { kind, label } => write!(f, "{kind} `{}`", text::excerpt(label)),

@@ -68,12 +68,33 @@ pub struct UnknownTlsNames;
 pub enum ServerName<'a> {
     /// This name, or an address in the place of one.
     Host(&'a Host),
+    /// What a lenient server could read in one that is malformed: the deny list alone is asked.
+    Piece(&'a Host),
     /// Nothing.
     Missing,
-    /// It cannot be read: it is malformed, or says more than one name.
-    Malformed,
+    /// It is malformed, or says more than one name; each of them was judged. This is the first one as it was written, if one
+    /// was.
+    Malformed(&'a [u8]),
+    /// It began like TLS, and cannot be read, or says a name that is none: whoever reads it otherwise may find another one.
+    /// This is the first one as it was written, if one was.
+    Unread(&'a [u8]),
     /// It is longer than what is looked at, and whatever stands behind that is not known.
     TooLong,
+}
+
+impl ServerName<'_> {
+    /// Why it is refused, where that is not by a host that it names.
+    pub(crate) const fn refusal(self) -> Option<&'static str> {
+        match self {
+            Self::Host(_) | Self::Piece(_) => None,
+            Self::Missing => Some("TLS on this connection has to name its server, and this names none"),
+            Self::Malformed(_) => Some("the ClientHello is malformed, so it is held to no name"),
+            Self::Unread(_) => Some("it began like TLS, and which server it is for cannot be read"),
+            Self::TooLong => {
+                Some("the ClientHello is longer than what is looked at for the name of its server")
+            }
+        }
+    }
 }
 
 #[cfg(test)]

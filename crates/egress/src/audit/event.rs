@@ -99,7 +99,7 @@ impl AlsoRefused {
     fn of(denial: &Denial<'_>, attempt: &Attempt<'_>, words: &dyn RemedyWords) -> Self {
         Self {
             reason: denial.reason().code(),
-            detail: denial.reason().sentence(),
+            detail: denial.sentence(attempt),
             rule: denial.cited().map(escaped),
             remedy: remedy(denial, attempt, words),
         }
@@ -137,7 +137,7 @@ impl AuditEvent {
         let mut event = Self::about(id, whose, attempt);
         event.verdict = Verdict::Deny;
         event.reason = Some(denial.reason().code());
-        event.detail = Some(denial.reason().sentence());
+        event.detail = Some(denial.sentence(attempt));
         event.rule = denial.cited().map(escaped);
         event.closest = denial.closest().map(cited);
         event.remedy = remedy(denial, attempt, words);
@@ -166,7 +166,10 @@ impl AuditEvent {
 
     fn about(id: u64, whose: (&Arc<str>, u64), attempt: &Attempt<'_>) -> Self {
         let mut event = Self::bare(id, whose, attempt.operation(), &destination(attempt));
-        event.name = name(attempt).map(|name| name.to_string());
+        event.name = match attempt {
+            Attempt::ClientHello { server, .. } => server_name(*server),
+            _ => name(attempt).map(ToString::to_string),
+        };
         event
     }
 
@@ -238,11 +241,18 @@ fn name<'a>(attempt: &Attempt<'a>) -> Option<&'a Name> {
         | Attempt::Dial {
             host: Host::Name(name),
             ..
-        }
-        | Attempt::ClientHello {
-            server: ServerName::Host(Host::Name(name)),
-            ..
         } => Some(name),
+        _ => None,
+    }
+}
+
+/// The server that a ClientHello names; as it was written, where that is no name.
+fn server_name(server: ServerName<'_>) -> Option<String> {
+    match server {
+        ServerName::Host(host) | ServerName::Piece(host) => Some(host.to_string()),
+        ServerName::Malformed(written) | ServerName::Unread(written) if !written.is_empty() => {
+            Some(escape(&String::from_utf8_lossy(written)).into_owned())
+        }
         _ => None,
     }
 }

@@ -38,16 +38,16 @@ pub(crate) struct Connection {
     slot: Arc<SocketSlot>,
     /// Set once it is established, where anybody wants to know how it ends.
     followed: OnceLock<Arc<Followed>>,
-    /// What came of the TLS that the guest opened, if it was judged.
-    tls: OnceLock<Tls>,
+    tls: Tls,
 }
 
-/// TLS of the guest's on a connection.
-enum Tls {
-    /// It may be, until a new deny list forbids its server.
-    Permitted { _registration: Registration },
+/// What came of the TLS that the guest opened, where it was judged.
+#[derive(Default)]
+struct Tls {
+    /// It may be, until a new deny list forbids a server that the one ClientHello or the other is for.
+    permitted: [OnceLock<Registration>; 2],
     /// It was refused, and with it the connection.
-    Refused,
+    refused: OnceLock<()>,
 }
 
 /// The direction from the peer.
@@ -69,7 +69,7 @@ impl Connection {
             incoming: Flow::new(budget, byte_budget::Way::In),
             slot,
             followed: OnceLock::new(),
-            tls: OnceLock::new(),
+            tls: Tls::default(),
         }
     }
 
@@ -94,7 +94,7 @@ impl Connection {
     }
 
     fn is_refused(&self) -> bool {
-        matches!(self.tls.get(), Some(Tls::Refused))
+        self.tls.refused.get().is_some()
     }
 
     /// Tries `connect`, which says that it would block while the connection is being made, until it does not.
@@ -318,7 +318,7 @@ impl Sending {
             Next::Refused => return Poll::Ready(Err(ErrorCode::ConnectionReset)),
         }
         let mut told = 0;
-        while !first.is_over() {
+        while first.is_sending() {
             let waiting = first.to_send(bytes.len() - told);
             match send(waiting) {
                 Poll::Ready(sent) => told += first.sent(sent?),
@@ -332,7 +332,8 @@ impl Sending {
         if first.is_over() {
             self.first = None;
         }
-        if told > 0 || bytes.is_empty() {
+        // While it is not over nothing goes on that was not looked at.
+        if told > 0 || bytes.is_empty() || self.first.is_some() {
             return Poll::Ready(Ok(told));
         }
         send(bytes)
@@ -412,15 +413,19 @@ impl Connection {
             Ok(servers) if servers.is_empty() => Ok(()),
             Ok(servers) => {
                 let way = Way::Tls(servers, first.remote());
-                let _registration = established::register(enforcer, self.socket(), way, followed);
-                let _ = self.tls.set(Tls::Permitted { _registration });
+                let mut registration = Some(established::register(enforcer, self.socket(), way, followed));
+                for place in &self.tls.permitted {
+                    if let Some(own) = registration.take() {
+                        registration = place.set(own).err();
+                    }
+                }
                 Ok(())
             }
             Err(_) => {
                 if let Some(followed) = followed {
                     followed.note_end(EndedBy::Policy);
                 }
-                let _ = self.tls.set(Tls::Refused);
+                let _ = self.tls.refused.set(());
                 system::reset(&self.watched);
                 Err(ErrorCode::ConnectionReset)
             }

@@ -8,12 +8,16 @@
 //!                                                                       └─ refused: reset, nothing of it was sent
 //! ```
 //!
+//! A ClientHello of TLS 1.3 may be followed by a second one, where the server answers with a HelloRetryRequest, and OpenSSL
+//! takes the name of that. So what follows the first one is looked at like it, until its first bytes tell that it is none.
+//!
 //! What is kept is bounded by 32 KiB a connection, and is charged to the instance like all that it writes. What was judged
 //! is sent from here and not from the memory of the guest, which could have changed it meanwhile; until it is gone, what
 //! the guest offers once more stands for it.
 //!
-//! A ClientHello that is not whole when the guest ends its direction never becomes one: it counts as malformed. A name that
-//! is none is judged by every name that a lenient server could read it as: without a port, up to a NUL, without spaces.
+//! A ClientHello that is not whole when the guest ends its direction never becomes one: it counts as one that nobody has
+//! read. So does whatever begins like TLS and is given up, and a name that is none; of that the deny list is asked about every
+//! name that a lenient server could read in it, too: without a port, up to a NUL, without spaces.
 
 mod client_hello;
 mod opening;
@@ -39,6 +43,9 @@ pub(super) struct FirstFlight {
     /// So many of them the guest has been told are written.
     told: usize,
     stage: Stage,
+    /// A second ClientHello may follow what is sent.
+    may_repeat: bool,
+    is_second: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,6 +99,8 @@ impl FirstFlight {
             kept: Vec::new(),
             told: 0,
             stage: Stage::Looking,
+            may_repeat: false,
+            is_second: false,
         }))
     }
 
@@ -151,24 +160,33 @@ impl FirstFlight {
         self.stage = Stage::Refused;
         let hello = ClientHello::read(&self.kept);
         let servers = Servers::of(&hello);
+        let is_whole = ending == Ending::Whole;
+        let is_unread = !is_whole || servers.is_unread;
+        let is_malformed = is_unread || servers.is_malformed;
+        let written = hello.names.first().map_or(&[][..], Vec::as_slice);
         let authorize = |server| {
             let remote = self.remote;
             let attempt = Attempt::ClientHello { server, remote };
             self.pass.with(|| enforcer.authorize_hello(&attempt))
         };
-        servers
-            .hosts
-            .iter()
-            .try_for_each(|host| authorize(ServerName::Host(host)))?;
-        match ending {
-            Ending::TooLong => authorize(ServerName::TooLong)?,
-            _ if servers.has_more => authorize(ServerName::TooLong)?,
-            Ending::Whole if !servers.is_malformed && servers.hosts.is_empty() => {
-                authorize(ServerName::Missing)?;
-            }
-            Ending::Whole if !servers.is_malformed => {}
-            Ending::Whole | Ending::Broken => authorize(ServerName::Malformed)?,
+        for host in &servers.hosts {
+            // What is refused as malformed anyway needs no entry of the author's for what could be read in it.
+            authorize(if is_malformed {
+                ServerName::Piece(host)
+            } else {
+                ServerName::Host(host)
+            })?;
         }
+        if ending == Ending::TooLong || servers.has_more {
+            authorize(ServerName::TooLong)?;
+        } else if is_unread {
+            authorize(ServerName::Unread(written))?;
+        } else if is_malformed {
+            authorize(ServerName::Malformed(written))?;
+        } else if servers.hosts.is_empty() {
+            authorize(ServerName::Missing)?;
+        }
+        self.may_repeat = is_whole && hello.may_repeat && !self.is_second;
         self.stage = Stage::Sending;
         Ok(servers.hosts)
     }
@@ -190,10 +208,21 @@ impl FirstFlight {
         self.kept.drain(..sent);
         let news = sent.saturating_sub(self.told);
         self.told = self.told.saturating_sub(sent);
+        if self.is_over() && self.may_repeat {
+            self.may_repeat = false;
+            self.is_second = true;
+            self.opening = Opening::second();
+            self.stage = Stage::Looking;
+        }
         news
     }
 
-    /// True if all is sent that was kept.
+    /// True if there is something to send of what is kept.
+    pub(super) fn is_sending(&self) -> bool {
+        self.stage == Stage::Sending && !self.kept.is_empty()
+    }
+
+    /// True if all is sent that was kept, and nothing is looked at any more.
     pub(super) fn is_over(&self) -> bool {
         self.stage == Stage::Sending && self.kept.is_empty()
     }
@@ -206,6 +235,8 @@ struct Servers {
     hosts: Vec<Host>,
     /// A client that keeps to the RFCs does not write it so.
     is_malformed: bool,
+    /// Whoever reads it otherwise may find another one: it is broken, or names what is no name.
+    is_unread: bool,
     /// There may be others, which nobody looked at.
     has_more: bool,
 }
@@ -215,6 +246,7 @@ impl Servers {
         let mut servers = Self {
             hosts: Vec::new(),
             is_malformed: hello.is_malformed,
+            is_unread: hello.is_unread,
             has_more: hello.has_more,
         };
         for name in &hello.names {
@@ -222,6 +254,7 @@ impl Servers {
                 Some(host) => servers.hosts.push(host),
                 None => {
                     servers.is_malformed = true;
+                    servers.is_unread = true;
                     servers.note_pieces(name);
                 }
             }
@@ -233,7 +266,9 @@ impl Servers {
     fn note_pieces(&mut self, name: &[u8]) {
         let pieces = name.split(|byte| byte.is_ascii() && !stands_in_a_name(*byte));
         let pieces = pieces.filter_map(text).map(|piece| piece.trim_matches('.'));
-        for piece in pieces.filter(|piece| !piece.is_empty()) {
+        // Digits alone are a port, although they could be an address.
+        let is_host = |piece: &str| !piece.bytes().all(|byte| byte.is_ascii_digit());
+        for piece in pieces.filter(|piece| is_host(piece)) {
             if self.hosts.len() >= MOST_NAMES {
                 self.has_more = true;
                 return;

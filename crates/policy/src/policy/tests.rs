@@ -367,7 +367,7 @@ fn each_attempt_has_the_code_that_the_log_has_always_had_and_words_for_people() 
             "TLS without a server name at 10.0.0.5:443",
         ),
         (
-            hello(ServerName::Malformed, "10.0.0.5:443"),
+            hello(ServerName::Malformed(b""), "10.0.0.5:443"),
             "tls.hello",
             "malformed TLS at 10.0.0.5:443",
         ),

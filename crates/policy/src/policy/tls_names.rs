@@ -7,8 +7,8 @@
 //! | another one, where an entry matches the address or every host | passes | passes | passes |
 //! | another one, where a look-up opened the connection | passes | needs an entry | needs an entry |
 //! | no name, where a look-up opened the connection | passes | passes | refused |
-//! | malformed | passes | refused | refused |
-//! | too long | refused where the deny list has names for that port | refused | refused |
+//! | malformed, and all of it is read | passes | refused | refused |
+//! | what cannot be read, what is no name, too long | refused where the deny list has names for that port | refused | refused |
 //!
 //! Whether a look-up opened the connection is asked of the list as it is: an address that no entry matches was reached by a
 //! grant, or not at all. A grant that has ended since changes nothing, as it ends no connection (DNS-6).
@@ -40,15 +40,15 @@ impl Policy {
             return None;
         }
         match server {
-            ServerName::Host(server) => self
+            ServerName::Host(server) | ServerName::Piece(server) => self
                 .denies_on(server, port)
                 .map(|refusal| Denial::from(refusal).named(name_of(server))),
-            ServerName::TooLong => self
+            ServerName::TooLong | ServerName::Unread(_) => self
                 .operator
                 .deny
                 .refuses_unread_name(TCP, port)
                 .map(Denial::from),
-            ServerName::Missing | ServerName::Malformed => None,
+            ServerName::Missing | ServerName::Malformed(_) => None,
         }
     }
 
@@ -90,7 +90,11 @@ impl Policy {
         }
         let lifted_by = |mode| Err(Denial::new(Reason::AllowTlsName).lifted_by(Setting::TlsNames(mode)));
         match server {
-            ServerName::Malformed | ServerName::TooLong => lifted_by(TlsNames::Denied),
+            ServerName::Malformed(_) | ServerName::Unread(_) | ServerName::TooLong => {
+                lifted_by(TlsNames::Denied)
+            }
+            // It is refused as malformed by itself.
+            ServerName::Piece(_) => Ok(Rule::Harmless),
             ServerName::Missing if mode == TlsNames::Required && self.meant(remote).is_none() => {
                 lifted_by(TlsNames::Allowed)
             }
@@ -99,9 +103,12 @@ impl Policy {
                 let named = || self.allow.permits_host(server, TCP, remote.port);
                 self.meant(remote).or_else(named).map(Rule::Entry).ok_or_else(|| {
                     let closest = self.allow.closest_of_tls(server, remote.port);
-                    Denial::new(Reason::AllowTlsName)
-                        .near(closest)
-                        .named(name_of(server))
+                    let denial = Denial::new(Reason::AllowTlsName).near(closest);
+                    match server {
+                        Host::Name(name) => denial.named(Some(name.clone())),
+                        // An entry for it would permit connections to it, which is not what was tried.
+                        Host::Address(_) => denial.lifted_by(Setting::TlsNames(TlsNames::Denied)),
+                    }
                 })
             }
         }

@@ -13,6 +13,10 @@ pub(super) struct ClientHello {
     pub(super) is_malformed: bool,
     /// There are more names than are taken.
     pub(super) has_more: bool,
+    /// There are bytes that were not read, or too few of them: a server that goes on elsewhere may find another name.
+    pub(super) is_unread: bool,
+    /// It offers TLS 1.3, where another one may follow.
+    pub(super) may_repeat: bool,
 }
 
 impl ClientHello {
@@ -29,7 +33,8 @@ impl ClientHello {
         let mut body = Fields::of(all.variable(3));
         hello.body(&mut body);
         // What stands behind the message in its last record is no part of it.
-        hello.is_malformed |= all.is_short || body.is_short;
+        hello.is_unread |= all.is_short || body.is_short;
+        hello.is_malformed |= hello.is_unread;
         hello
     }
 
@@ -44,7 +49,7 @@ impl ClientHello {
             return;
         }
         let mut extensions = Fields::of(body.variable(2));
-        self.is_malformed |= !body.is_at_end();
+        self.is_unread |= !body.is_at_end();
         let mut is_named = false;
         while !extensions.is_at_end() {
             let kind = extensions.fixed(2);
@@ -54,8 +59,9 @@ impl ClientHello {
                 is_named = true;
                 self.server_name(&mut Fields::of(data));
             }
+            self.may_repeat |= kind == SUPPORTED_VERSIONS;
         }
-        self.is_malformed |= extensions.is_short;
+        self.is_unread |= extensions.is_short;
     }
 
     /// Reads the extension, which is a list of names, one for each type, of which there is one.
@@ -73,7 +79,10 @@ impl ClientHello {
                 self.names.push(name.to_vec());
             }
         }
-        self.is_malformed |= names != 1 || !data.is_at_end() || data.is_short || list.is_short;
+        self.is_malformed |= names != 1;
+        // An extension without content names nobody; servers that asked for no name answer so.
+        let is_empty = names == 0 && data.is_at_end();
+        self.is_unread |= !is_empty && (!data.is_at_end() || data.is_short || list.is_short);
     }
 }
 
@@ -127,6 +136,9 @@ impl<'a> Fields<'a> {
 
 /// The type of a record that carries the handshake.
 const HANDSHAKE: &[u8] = &[22];
+
+/// The extension that a ClientHello of TLS 1.3 has (RFC 8446 §4.2.1).
+const SUPPORTED_VERSIONS: &[u8] = &[0, 43];
 
 /// The extension, and the type of name that there is.
 const SERVER_NAME: &[u8] = &[0, 0];

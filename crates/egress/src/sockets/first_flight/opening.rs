@@ -1,28 +1,35 @@
 //! How a guest opens a connection: is it with a ClientHello, and where does that end?
 //!
 //! ```text
-//! Start ─ 00 ▶ Request: a request of PostgreSQL for TLS, 8 bytes ── passes ▶ Start
-//!       ─ 14, 15 ▶ Notice: a short record that servers read past ── passes ▶ Start
+//! Start ─ 00 ▶ Request: a request of PostgreSQL for TLS ── passes ▶ Start
+//!       ─ 14, 15 ▶ Notice: a record that servers read past ── passes ▶ Start
 //!       ─ 16 ▶ Records: handshake records, kept ─┬─ the ClientHello is whole ▶ Whole
-//!                                                ├─ it cannot become one any more ▶ Malformed, or Over
+//!                                                ├─ it cannot become one any more ▶ Malformed
 //!                                                └─ 16 KiB, or 32 KiB with its records ▶ TooLong
-//!       ─ 80…83 ▶ Old: the hello of SSL 2, which has no name; kept where that matters
-//!       ─ anything else ▶ Over
+//!       ─ 17, 18 ▶ Malformed
+//!       ─ 80…ff ▶ Old: the hello of SSL 2, which has no name; kept where that matters
+//!       ─ anything else ▶ Over; behind a notice Malformed
 //! ```
 //!
 //! What comes in are the bytes as they are written, in pieces of any size; what comes out is how many of them are of no
 //! ClientHello and pass, and whether the others are kept. The first byte that a ClientHello cannot have there ends it.
 //! What is in it is read elsewhere, once.
 //!
-//! Servers read past an alert that only warns, and past a change of cipher, before a ClientHello and between its records;
-//! past records without content, too; and none of them minds the version of a record. So does this.
+//! Servers read past alerts and changes of cipher, before a ClientHello and between its records, and past records without
+//! content; some take any version of a record. So does this, and it has no opinion of its own on what else they read past:
+//! what began with the type of a record of TLS and is given up is never Over, but a ClientHello that nobody has read.
+//!
+//! Behind a whole ClientHello one more may follow, which answers a HelloRetryRequest (RFC 8446 §4.1.4). There it is the other
+//! way round: until a handshake message says that it is one, giving up is Over.
 
 /// How far an opening was read. It is copied to look ahead.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Opening {
     state: State,
-    /// Requests and notices that have passed.
-    passed: u32,
+    /// It has begun like TLS, and does not end as anything else.
+    is_tls: bool,
+    /// A ClientHello was there before.
+    is_second: bool,
     /// Whether a hello that cannot have a name is looked for.
     nameless: Nameless,
 }
@@ -54,8 +61,8 @@ pub(super) enum Seen {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Start,
-    Request { seen: usize },
-    Notice { header: Header },
+    Request { seen: usize, length: usize },
+    Notice { header: Header, left: usize },
     Records(Records),
     Old { seen: usize, is_two: bool },
 }
@@ -72,6 +79,8 @@ struct Records {
     length: usize,
     /// Bytes in all.
     all: usize,
+    /// A ClientHello was there before.
+    is_second: bool,
 }
 
 /// The header of a record, as far as it was read: its type, its version, and the length of what follows.
@@ -85,8 +94,17 @@ impl Opening {
     pub(super) fn new(nameless: Nameless) -> Self {
         Self {
             state: State::Start,
-            passed: 0,
+            is_tls: false,
+            is_second: false,
             nameless,
+        }
+    }
+
+    /// What follows a ClientHello, and may be another one.
+    pub(super) fn second() -> Self {
+        Self {
+            is_second: true,
+            ..Self::new(Nameless::Passes)
         }
     }
 
@@ -104,28 +122,36 @@ impl Opening {
                     }
                     Some(State::Records(_) | State::Old { .. }) => return (looked, Seen::Passing),
                     Some(state) => self.state = state,
-                    None => return (0, Seen::Over),
+                    None => return self.give_up(looked, is_passing),
                 }
             }
-            let seen = match &mut self.state {
-                State::Records(records) => {
-                    let (taken, seen) = records.take(&bytes[looked..]);
-                    looked += taken;
-                    seen
-                }
-                _ => {
-                    looked += 1;
-                    self.step(byte)
-                }
+            let before = looked;
+            let (taken, seen) = match &mut self.state {
+                State::Records(records) => records.take(&bytes[looked..]),
+                _ => self.step(&bytes[looked..]),
             };
+            looked += taken;
             match seen {
                 Seen::Passing => is_passing = true,
                 Seen::Kept => {}
-                Seen::Over => return (0, Seen::Over),
+                // What passed is noted apart; what was kept goes with what tells that it is none.
+                Seen::Over if matches!(self.state, State::Records(_) | State::Old { .. }) => {
+                    return self.give_up(looked, is_passing);
+                }
+                Seen::Over => return self.give_up(before, is_passing),
                 over => return (looked, over),
             }
         }
         (looked, if is_passing { Seen::Passing } else { Seen::Kept })
+    }
+
+    /// What becomes of bytes that can belong to no ClientHello, behind so many that can.
+    fn give_up(&self, looked: usize, is_passing: bool) -> (usize, Seen) {
+        match (self.is_tls, is_passing) {
+            (false, _) => (0, Seen::Over),
+            (true, true) if looked > 0 => (looked, Seen::Passing),
+            (true, _) => (looked, Seen::Malformed),
+        }
     }
 
     /// True if what was kept has begun a ClientHello, which it cannot have without its type.
@@ -134,15 +160,20 @@ impl Opening {
     }
 
     /// The state for what begins with `byte`, if a ClientHello may begin so, or may follow it.
-    fn start(&self, byte: u8) -> Option<State> {
-        let may_pass = self.passed < MOST_PASSED;
+    fn start(&mut self, byte: u8) -> Option<State> {
+        self.is_tls |= !self.is_second && matches!(byte, CHANGE_CIPHER_SPEC..=LAST_TYPE);
+        let is_first = !self.is_second && !self.is_tls;
         match byte {
-            HANDSHAKE => Some(State::Records(Records::default())),
-            0 if may_pass => Some(State::Request { seen: 0 }),
-            CHANGE_CIPHER_SPEC | ALERT if may_pass => Some(State::Notice {
+            HANDSHAKE => Some(State::Records(Records {
+                is_second: self.is_second,
+                ..Records::default()
+            })),
+            CHANGE_CIPHER_SPEC | ALERT => Some(State::Notice {
                 header: Header::default(),
+                left: 0,
             }),
-            0x80..=0x83 if self.nameless == Nameless::Kept => Some(State::Old {
+            0 if is_first => Some(State::Request { seen: 0, length: 0 }),
+            0x80.. if is_first && self.nameless == Nameless::Kept => Some(State::Old {
                 seen: 0,
                 is_two: false,
             }),
@@ -150,18 +181,14 @@ impl Opening {
         }
     }
 
-    /// Goes on by one byte, of anything but handshake records.
-    fn step(&mut self, byte: u8) -> Seen {
-        let (seen, is_done) = match &mut self.state {
-            State::Request { seen } => {
-                let expected = REQUESTS.iter().any(|request| request[*seen] == byte);
-                *seen += 1;
-                (
-                    if expected { Seen::Passing } else { Seen::Over },
-                    *seen == REQUEST,
-                )
-            }
-            State::Notice { header } => header.notice(byte),
+    /// Goes on by some of `bytes`, of anything but handshake records, and says by how many.
+    fn step(&mut self, bytes: &[u8]) -> (usize, Seen) {
+        let Some(&byte) = bytes.first() else {
+            return (0, Seen::Kept);
+        };
+        let (taken, seen, is_done) = match &mut self.state {
+            State::Request { seen, length } => request(seen, length, bytes),
+            State::Notice { header, left } => notice(header, left, bytes),
             State::Old { seen, is_two } => {
                 *is_two |= *seen == 3 && byte == 0;
                 let expected = match *seen {
@@ -171,19 +198,59 @@ impl Opening {
                     _ => true,
                 };
                 *seen += 1;
+                // Its type tells it from what merely begins so.
+                self.is_tls |= *seen >= 3 && (*seen > 3 || expected);
                 match *seen {
-                    _ if !expected => (Seen::Over, false),
-                    5 => (Seen::Whole, false),
-                    _ => (Seen::Kept, false),
+                    _ if !expected => (1, Seen::Over, false),
+                    5 => (1, Seen::Whole, false),
+                    _ => (1, Seen::Kept, false),
                 }
             }
-            State::Start | State::Records(_) => (Seen::Over, false),
+            State::Start | State::Records(_) => (1, Seen::Over, false),
         };
         if is_done {
             self.state = State::Start;
-            self.passed += 1;
         }
-        seen
+        (taken, seen)
+    }
+}
+
+/// Goes on in a request of PostgreSQL: its length, its code, and whatever is behind that.
+fn request(seen: &mut usize, length: &mut usize, bytes: &[u8]) -> (usize, Seen, bool) {
+    let taken = match *seen {
+        0..8 => 1,
+        _ => bytes.len().min(*length - *seen),
+    };
+    let byte = bytes[0];
+    let expected = match *seen {
+        0..4 => {
+            *length = *length << 8 | usize::from(byte);
+            *length <= MOST_REQUEST && (*seen < 3 || *length >= 8)
+        }
+        // As long as it is one of both.
+        4..7 => byte == REQUESTS[0][*seen - 4],
+        7 => REQUESTS.iter().any(|code| code[3] == byte),
+        _ => true,
+    };
+    *seen += taken;
+    let seen_all = *seen >= 8 && *seen == *length;
+    (taken, if expected { Seen::Passing } else { Seen::Over }, seen_all)
+}
+
+/// Goes on in a record that servers read past.
+fn notice(header: &mut Header, left: &mut usize, bytes: &[u8]) -> (usize, Seen, bool) {
+    if header.seen == 5 {
+        let taken = bytes.len().min(*left);
+        *left -= taken;
+        return (taken, Seen::Passing, *left == 0);
+    }
+    match header.take(bytes[0]) {
+        Some(length) if length > MOST_RECORD => (1, Seen::Over, false),
+        Some(length) => {
+            *left = length;
+            (1, Seen::Passing, length == 0)
+        }
+        None => (1, Seen::Passing, false),
     }
 }
 
@@ -195,33 +262,6 @@ impl Header {
         }
         self.seen += 1;
         (self.seen == 5).then(|| usize::from(u16::from_be_bytes([self.bytes[3], self.bytes[4]])))
-    }
-
-    /// False if no server takes the version, whatever it is.
-    fn may_be_tls(&self) -> bool {
-        self.seen < 2 || self.bytes[1] < 0x10
-    }
-
-    /// The length that a record of this type has, if servers read past it.
-    fn length_of_notice(&self) -> Option<usize> {
-        match self.bytes[0] {
-            CHANGE_CIPHER_SPEC => Some(1),
-            ALERT => Some(2),
-            _ => None,
-        }
-    }
-
-    /// Goes on by one byte of a record that servers read past; true at its end.
-    fn notice(&mut self, byte: u8) -> (Seen, bool) {
-        let length = self.take(byte);
-        let expected = self.length_of_notice();
-        if !self.may_be_tls() || length.is_some_and(|length| Some(length) != expected) {
-            return (Seen::Over, false);
-        }
-        (
-            Seen::Passing,
-            expected.is_some_and(|expected| self.seen == 5 + expected),
-        )
     }
 }
 
@@ -263,16 +303,10 @@ impl Records {
             CHANGE_CIPHER_SPEC | ALERT => self.all > 0,
             _ => false,
         };
-        if !is_known || !self.header.may_be_tls() {
+        if !is_known || length.is_some_and(|length| length > MOST_RECORD) {
             return otherwise;
         }
-        if let Some(length) = length {
-            let is_notice = self.header.length_of_notice().is_some_and(|own| own != length);
-            if length > MOST_RECORD || is_notice {
-                return otherwise;
-            }
-            self.left = length;
-        }
+        self.left = length.unwrap_or(0);
         Seen::Kept
     }
 
@@ -294,6 +328,8 @@ impl Records {
             return (some, Seen::Over);
         }
         let seen = match self.length {
+            // What was encrypted with TLS 1.2 stands in such records, too, and no server takes as long a ClientHello.
+            4.. if self.is_second && self.said() > MOST_OF_ANY_SERVER => Seen::Over,
             4.. if self.said() > MOST_HELLO => Seen::TooLong,
             4.. if self.length == 4 + self.said() => Seen::Whole,
             _ => Seen::Kept,
@@ -304,7 +340,8 @@ impl Records {
     /// The number of bytes after which something more is known of the message.
     fn missing(&self) -> usize {
         match self.length {
-            0..4 => 4 - self.length,
+            0 => 1,
+            1..4 => 4 - self.length,
             _ => 4 + self.said() - self.length,
         }
     }
@@ -316,28 +353,28 @@ impl Records {
     }
 }
 
-/// Types of records (RFC 8446 §5.1), and of the message (§4).
+/// Types of records (RFC 8446 §5.1, RFC 6520 §6), and of the message (§4).
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
+const LAST_TYPE: u8 = 24;
 const CLIENT_HELLO: u8 = 1;
 
-/// What a client of PostgreSQL asks before TLS: `SSLRequest`, and `GSSENCRequest`, which is followed by the other one where
-/// the server does not have it ("Message Formats" in its manual).
-const REQUESTS: [[u8; REQUEST]; 2] = [
-    [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f],
-    [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30],
-];
-const REQUEST: usize = 8;
+/// The codes of what a client of PostgreSQL asks before TLS: `SSLRequest`, and `GSSENCRequest`, which is followed by the other
+/// one where the server does not have it ("Message Formats" in its manual).
+const REQUESTS: [[u8; 4]; 2] = [[0x04, 0xd2, 0x16, 0x2f], [0x04, 0xd2, 0x16, 0x30]];
 
-/// Requests and notices that are read past: no server bears more notices (`maxUselessRecords` of Go is 16).
-const MOST_PASSED: u32 = 32;
+/// Bytes of a request that its server reads, of which it looks at the code (`MAX_STARTUP_PACKET_LENGTH`).
+const MOST_REQUEST: usize = 10_000;
 
 /// Bytes of a ClientHello that is looked at (TLS-2).
 pub(super) const MOST_HELLO: usize = 16 * 1024;
 
 /// Bytes of it with the headers of its records.
 pub(super) const MOST_RECORDS: usize = 32 * 1024;
+
+/// Bytes of a ClientHello that servers take at most (`CLIENT_HELLO_MAX_LENGTH` of OpenSSL).
+const MOST_OF_ANY_SERVER: usize = 131_396;
 
 /// Bytes of a record that a server takes: 2¹⁴, and what encryption may add (RFC 8446 §5.2, RFC 5246 §6.2.3).
 const MOST_RECORD: usize = 16 * 1024 + 2048;

@@ -89,9 +89,11 @@ fn an_entry_permits_a_name_as_it_permits_a_socket() {
 // proves: TLS-1, TLS-2, TLS-3
 #[test]
 fn what_has_no_name_is_refused_where_one_is_required() {
-    use ServerName::{Malformed, Missing, TooLong};
+    use ServerName::{Missing, TooLong};
     use TlsNames::*;
     const ALLOW: &[&str] = &["*://shop.example:443", "*://10.0.0.0/8:443"];
+    const MALFORMED: ServerName<'static> = ServerName::Malformed(b"");
+    const UNREAD: ServerName<'static> = ServerName::Unread(b"a.example:443");
     const NAMES: &[&str] = &["*://bad.example:443"];
     const OTHERS: &[&str] = &["*://bad.example:8443", "*://192.0.2.0/24:*"];
     let there = "10.1.2.3:443";
@@ -100,11 +102,18 @@ fn what_has_no_name_is_refused_where_one_is_required() {
         (Allowed, Missing, GRANTED, NAMES, "allow"),
         (Required, Missing, GRANTED, NAMES, "allow.tls-name"),
         (Required, Missing, there, NAMES, "allow"),
-        (Off, Malformed, GRANTED, NAMES, "allow"),
-        (Denied, Malformed, GRANTED, NAMES, "allow"),
-        (Allowed, Malformed, GRANTED, NAMES, "allow.tls-name"),
-        (Allowed, Malformed, there, NAMES, "allow.tls-name"),
-        (Required, Malformed, GRANTED, NAMES, "allow.tls-name"),
+        (Off, MALFORMED, GRANTED, NAMES, "allow"),
+        (Denied, MALFORMED, GRANTED, NAMES, "allow"),
+        (Allowed, MALFORMED, GRANTED, NAMES, "allow.tls-name"),
+        (Allowed, MALFORMED, there, NAMES, "allow.tls-name"),
+        (Required, MALFORMED, GRANTED, NAMES, "allow.tls-name"),
+        // A name that nobody has read could be a denied one.
+        (Off, UNREAD, GRANTED, NAMES, "allow"),
+        (Denied, UNREAD, GRANTED, NAMES, "deny.tls-name"),
+        (Denied, UNREAD, there, NAMES, "deny.tls-name"),
+        (Denied, UNREAD, GRANTED, OTHERS, "allow"),
+        (Allowed, UNREAD, GRANTED, OTHERS, "allow.tls-name"),
+        (Required, UNREAD, there, OTHERS, "allow.tls-name"),
         // A name behind what is looked at could be a denied one.
         (Off, TooLong, GRANTED, NAMES, "allow"),
         (Denied, TooLong, GRANTED, NAMES, "deny.tls-name"),
@@ -134,11 +143,11 @@ fn a_refusal_says_what_would_permit_it() {
         (
             Allowed,
             ServerName::Host(&address),
-            "add \"tcp://[::1]:443\" to the allow list",
+            "the operator can lift this with `Operator::tls_names`, denied",
         ),
         (
             Allowed,
-            ServerName::Malformed,
+            ServerName::Malformed(b""),
             "the operator can lift this with `Operator::tls_names`, denied",
         ),
         (
@@ -172,6 +181,43 @@ fn a_refusal_says_what_would_permit_it() {
             "{attempt}"
         );
     }
+}
+
+// proves: TLS-3, RSN-2
+#[test]
+fn each_refusal_has_words_of_its_own() {
+    let (bad, other) = (
+        Host::parse("bad.example").unwrap(),
+        Host::parse("other.example").unwrap(),
+    );
+    let world = world(
+        TlsNames::Required,
+        &["*://shop.example:443"],
+        &["*://bad.example:443"],
+    );
+    let refusals = [
+        ServerName::Host(&bad),
+        ServerName::Host(&other),
+        ServerName::Missing,
+        ServerName::Malformed(b"a"),
+        ServerName::Unread(b"a"),
+        ServerName::TooLong,
+    ];
+    let words: std::collections::BTreeSet<&str> = refusals
+        .iter()
+        .map(|server| {
+            let attempt = hello(*server, GRANTED);
+            let Decision::Deny(denial) = world.judge(&attempt) else {
+                panic!("{attempt}");
+            };
+            denial.sentence(&attempt)
+        })
+        .collect();
+    assert_eq!(words.len(), refusals.len(), "{words:?}");
+    // What could be read in a name that is none is for the deny list alone.
+    let code = |server| world.code(&hello(server, GRANTED));
+    assert_eq!(code(ServerName::Piece(&bad)), "deny.tls-name");
+    assert_eq!(code(ServerName::Piece(&other)), "allow");
 }
 
 // proves: TLS-1
