@@ -62,7 +62,7 @@ enum State {
         bind: Bind,
     },
     /// Becomes `Connected` or `Closed`.
-    Connecting(Connecting),
+    Connecting(Box<Connecting>),
     Connected {
         connection: Arc<Connection>,
         remote: SocketAddr,
@@ -173,14 +173,14 @@ impl TcpSocket {
             return Err(ErrorCode::InvalidArgument);
         }
         self.state = match self.take_state() {
-            State::Fresh { socket, bind } => State::Connecting(Connecting {
+            State::Fresh { socket, bind } => State::Connecting(Box::new(Connecting {
                 slot: self.slot.clone(),
                 bind,
                 remote,
                 progress: Progress::Waiting(socket),
                 followed: None,
                 pass: Pass::default(),
-            }),
+            })),
             other => other,
         };
         Ok(())

@@ -345,6 +345,11 @@ fn each_attempt_has_the_code_that_the_log_has_always_had_and_words_for_people() 
             "dns.lookup",
             "look-up of db.example",
         ),
+        (
+            Attempt::Resolve { name: &name },
+            "dns.resolve",
+            "resolution of db.example",
+        ),
         (answer, "dns.answer", "answer 10.0.0.5 for db.example"),
         (request, "http.request", "https://db.example:443"),
         (dial, "http.dial", "https://db.example at 10.0.0.5:53"),
