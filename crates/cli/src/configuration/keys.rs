@@ -374,7 +374,7 @@ const IN_VAIN_WITHOUT: [(&str, &str); 2] = [
 ];
 
 /// Options that are no keys, and where what they say belongs instead.
-pub(crate) const NO_KEYS: [(&str, &str); 52] = [
+pub(crate) const NO_KEYS: [(&str, &str); 53] = [
     ("accept-defaults", OF_A_LINE),
     ("ai-model", OF_AN_AUTHOR),
     (
@@ -411,6 +411,7 @@ pub(crate) const NO_KEYS: [(&str, &str); 52] = [
     ("instance", OF_A_LINE),
     ("key-value-store", OF_AN_AUTHOR),
     ("list", OF_A_LINE),
+    ("name", OF_A_LINE),
     ("output", OF_A_LINE),
     ("payload", OF_A_LINE),
     ("pod-label", OF_A_LINE),
