@@ -166,6 +166,8 @@ impl AllowList {
         self.index.find_name(name, Side::Allow, protocol, port)
     }
 
+    // Judging a request is what asks most often, and a call of its own costs a twentieth of that.
+    #[inline(always)]
     pub(crate) fn permits_host(&self, host: &Host, protocol: Protocol<'_>, port: u16) -> Option<&Entry> {
         match host {
             Host::Name(name) if protocol.reaches_the_app(name) => self.index.find_self(Side::Allow),

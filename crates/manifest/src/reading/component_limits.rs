@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(ComponentLimits::names(&config.components), expected.into());
         for wrong in [
             "[component.web]\nmax_names = 5\n",
-            "[component]\nmax_names_per_wildcard = 5\n",
+            "[component]\nweb = 5\n",
             "[component.web]\nmax_names_per_wildcard = -1\n",
             "[component.web]\nmax_names_per_wildcard = 1000001\n",
             "[component.web]\nmax_lookups_per_minute = \"many\"\n",

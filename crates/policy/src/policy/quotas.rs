@@ -6,13 +6,35 @@ use super::Policy;
 use crate::{Attempt, Denial, Name, NameBounds, Reason, Setting, Situation, Usage};
 
 impl Policy {
+    /// What has no quota is told apart at once: most attempts have none.
+    #[inline(always)]
     pub(super) fn quotas<'p>(
         &'p self,
         attempt: &Attempt<'_>,
         situation: &Situation<'_>,
     ) -> Option<Denial<'p>> {
+        match attempt {
+            Attempt::CreateSocket { .. }
+            | Attempt::Connect { .. }
+            | Attempt::Send { .. }
+            | Attempt::Lookup { .. }
+            | Attempt::Resolve { .. }
+            | Attempt::Dial { .. }
+            | Attempt::Tls { .. } => self.quotas_of(attempt, situation),
+            Attempt::Bind { .. }
+            | Attempt::Listen { .. }
+            | Attempt::Accept { .. }
+            | Attempt::Receive { .. }
+            | Attempt::Answer { .. }
+            | Attempt::Request { .. }
+            | Attempt::ClientHello { .. }
+            | Attempt::Open { .. } => None,
+        }
+    }
+
+    fn quotas_of<'p>(&'p self, attempt: &Attempt<'_>, situation: &Situation<'_>) -> Option<Denial<'p>> {
         let quotas = &self.operator.quotas;
-        let usage = situation.usage;
+        let usage = &situation.usage;
         // At the bound already: what is held is counted without the one that asks.
         let reached = |limit: Option<u32>, used: u32| limit.is_some_and(|limit| used >= limit);
         // Sockets and connections of HTTP share their bounds, but not the word for it.
@@ -48,7 +70,7 @@ impl Policy {
             _ => None,
         };
         if denial.is_none() && !quotas.bytes.are_none() {
-            return self.bytes(attempt, &usage);
+            return self.bytes(attempt, usage);
         }
         denial
     }
@@ -90,7 +112,7 @@ impl Policy {
     #[cold]
     fn name_budgets<'p>(&'p self, name: &Name, situation: &Situation<'_>) -> Option<Denial<'p>> {
         let bounds = self.name_bounds();
-        let usage = situation.usage;
+        let usage = &situation.usage;
         let spent = |used: Option<u32>, most: u32| used.is_some_and(|used| used >= most);
         if spent(usage.names_below_wildcard, bounds.names_per_wildcard) {
             let denial = Denial::new(Reason::QuotaNames).near(self.allow.covers(name));

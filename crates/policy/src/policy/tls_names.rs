@@ -26,6 +26,7 @@ const TCP: Protocol<'static> = Protocol::Socket(Transport::Tcp);
 impl Policy {
     /// The refusal of a server that TLS is to be spoken with, on any of the ports that the guest has a connection to
     /// (TLS-5). The name stands in the log as it was given.
+    #[cold]
     pub(super) fn denies_server(&self, server: &Host, remotes: &[Endpoint]) -> Option<Denial<'_>> {
         if self.operator.tls_names == TlsNames::Off {
             return None;
@@ -35,6 +36,7 @@ impl Policy {
     }
 
     /// The refusal of a ClientHello on a connection to `port` by the deny list.
+    #[cold]
     pub(super) fn denies_hello(&self, server: ServerName<'_>, port: u16) -> Option<Denial<'_>> {
         if self.operator.tls_names == TlsNames::Off {
             return None;
@@ -66,6 +68,7 @@ impl Policy {
 
     /// What the own list says to a server that TLS is to be spoken with, on one of these connections: it is refused where
     /// it would be on each of them. The ClientHello says which one it is, and is judged as well.
+    #[cold]
     pub(super) fn permits_server(&self, server: &Host, remotes: &[Endpoint]) -> Result<Rule<'_>, Denial<'_>> {
         let mut refusal = None;
         for remote in remotes {
@@ -79,6 +82,7 @@ impl Policy {
     }
 
     /// What the own list says to a ClientHello on a connection to `remote`.
+    #[cold]
     pub(super) fn permits_hello(
         &self,
         server: ServerName<'_>,
