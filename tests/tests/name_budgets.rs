@@ -257,7 +257,7 @@ fn names_without_number_take_no_memory() {
     let [none, many] = ["--max-names-per-wildcard=0", "--max-names-per-wildcard=1000"].map(|bound| {
         let turnstile = Turnstile::closed();
         // Without an audit log, which as many lines would be written to.
-        let app = Outport::command("run")
+        let mut app = Outport::command("run")
             .allow("*://*.pipe.test:443")
             .allow(turnstile.entry())
             .dns(&dns)
