@@ -5,7 +5,7 @@
 //!              └─ named   for one, beside the other ────┴─▶ BudgetInForce: the smaller rate, and each bound
 //! ```
 //!
-//! Here is what was configured. Who sends and receives keeps count of it, and says by [`Usage`](crate::Usage) what has left
+//! Here is what was configured. Who sends and receives keeps count of it, and says by [`Usage`] what has left
 //! in the time that runs.
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Layer 5, the quotas (Q): what an instance, a component or the process has too much of at once.
 //!
-//! What is held is counted by whoever asks, and comes in as [`Usage`](crate::Usage).
+//! What is held is counted by whoever asks, and comes in as [`Usage`].
 
 use super::Policy;
 use crate::{Attempt, Denial, Name, NameBounds, Reason, Setting, Situation, Usage};
