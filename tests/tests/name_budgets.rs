@@ -323,7 +323,7 @@ fn one_component_may_be_given_less_than_all_and_a_slip_of_its_name_is_told() {
     assert_eq!(two, ["name-unresolvable", "temporary-resolver-failure"]);
     let finished = app.stop().expect_code(0);
     for part in [
-        "`[component.wbe]` is for a component that the app does not have",
+        "`[component.wbe]` is for a component that there is not, so it bounds nothing",
         "did you mean `web`?",
     ] {
         assert!(finished.stderr.contains(part), "{finished}");
@@ -335,6 +335,45 @@ const LISTED: &str = "spin_manifest_version = 2\napplication.name = \"listed\"\n
      [[trigger.http]]\nroute = \"/...\"\ncomponent = \"web\"\n\
      [component.web]\nsource = \"GUESTS/http-script-guest.wasm\"\n\
      allowed_outbound_hosts = [\"*://*.pipe.test:443\", \"*://exact.pipe.test:443\"]\n";
+
+// proves: BUD-1, BUD-2, BUD-3
+#[test]
+fn check_names_what_is_given_to_one_component_and_is_more_than_all_have() {
+    let wider = "[component.web]\nmax_names_per_wildcard = 5000\nmax_lookups_per_minute = 601\n\
+                 max_send_rate = \"2M\"\nmax_receive_rate = \"2M\"\nmax_sent = \"2G/1h\"\n";
+    // No more, or bounded in another way.
+    let narrower = "[component.web]\nmax_names_per_wildcard = 1000\nmax_lookups_per_minute = 1\n\
+                    max_send_rate = \"1M\"\nmax_receive_rate = \"1K\"\nmax_sent = \"2G/2h\"\n";
+    let check = |config: &str| {
+        Outport::command("check")
+            .manifest(LISTED)
+            .file("config.toml", config)
+            .options(["--runtime-config-file=config.toml", "--format=json"])
+            .options(["--max-send-rate=1M", "--max-receive-rate=1M", "--max-sent=1G/1h"])
+            .finish()
+    };
+    let told = |config: &str| {
+        let finished = check(config);
+        let all: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+        let findings = all["findings"].as_array().unwrap().iter();
+        let budgets = findings.filter(|finding| finding["code"] == "operator.budget");
+        let keys = budgets.map(|finding| {
+            let message = finding["message"].as_str().unwrap();
+            assert!(message.ends_with("so it changes nothing"), "{finished}");
+            message.split('`').nth(1).unwrap().to_owned()
+        });
+        keys.collect::<BTreeSet<_>>()
+    };
+    let all = [
+        "max_lookups_per_minute",
+        "max_names_per_wildcard",
+        "max_receive_rate",
+        "max_send_rate",
+        "max_sent",
+    ];
+    assert_eq!(told(wider), all.map(str::to_owned).into());
+    assert_eq!(told(narrower), BTreeSet::new());
+}
 
 // proves: BUD-1, BUD-2
 #[test]

@@ -112,7 +112,7 @@ codes! {
     OwnAddress = "operator.own-address", Warning,
         "the operator denies to guests where he keeps a store, database or model of theirs";
     /// Clause BUD-3.
-    ByteBudget = "operator.byte-budget", Warning, "a budget of bytes is one that no run can keep, or nobody's";
+    Budget = "operator.budget", Warning, "a budget is one that no run can keep, nobody's, or wider than that of all";
     /// The command line or the environment has something that cannot be used.
     Input = "operator.input", Error, "an option, an environment variable or a file that was given cannot be used";
     /// A file with expectations cannot be read.

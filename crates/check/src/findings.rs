@@ -20,7 +20,7 @@
 
 mod breadth;
 mod budgets;
-mod byte_budgets;
+mod configured_budgets;
 mod grants;
 mod list;
 mod needs;
@@ -36,7 +36,7 @@ use outport_manifest::{RuntimeConfig, Severity};
 use outport_policy::{Entry, KeptOut, Location, Operator, redundant};
 
 pub(crate) use self::breadth::is_public_suffix;
-pub use self::byte_budgets::small_bound;
+pub use self::configured_budgets::small_bound;
 pub use self::parts::part_findings;
 use crate::diagnostic::Diagnostic;
 use crate::subject::Subject;
@@ -65,7 +65,9 @@ pub fn review(
         .collect();
     findings.extend(operator::findings(operator, names));
     findings.extend(config.map_or_else(Vec::new, |config| operator::own_addresses(operator, config)));
-    findings.extend(config.map_or_else(Vec::new, |config| byte_budgets::findings(config, subjects)));
+    findings.extend(config.map_or_else(Vec::new, |config| {
+        configured_budgets::findings(config, &operator.quotas, subjects)
+    }));
     findings
 }
 

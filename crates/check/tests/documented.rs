@@ -112,7 +112,7 @@ fn settings(console: &str) -> (Operator, Option<Interfaces>) {
 fn findings(section: &Section<'_>) -> (Vec<Diagnostic>, Sources) {
     let (operator, interfaces) = settings(section.console);
     let is_test = section.code.starts_with("test.");
-    let is_config = ["operator.own-address", "operator.byte-budget"].contains(&section.code);
+    let is_config = ["operator.own-address", "operator.budget"].contains(&section.code);
     let component = if is_test || is_config {
         "[component.web]\nsource = \"web.wasm\"\nallowed_outbound_hosts = [\"*://10.0.0.5:5432\"]\n"
     } else {

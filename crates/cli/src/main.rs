@@ -36,7 +36,6 @@ mod byte_options;
 mod client_tls;
 mod commands;
 mod compiled_code;
-mod component_limits;
 mod configuration;
 mod dashboard;
 mod egress_proxy;

@@ -98,6 +98,7 @@ pub use values::server_url::{ServerUrl, ServerUrlError};
 pub use values::service::Service;
 pub use values::source_error::SourceError;
 pub use values::template_error::TemplateSyntaxError;
+pub use values::units::{bytes_of_unit, split_unit, time_of_unit};
 pub use values::variable::{Fallback, VariableDeclaration, VariableName, VariableNameError};
 pub use values::variable_text::VariableText;
 pub use values::variable_value::{Origin, VariableValue};

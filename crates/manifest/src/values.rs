@@ -13,6 +13,7 @@ pub(crate) mod server_url;
 pub(crate) mod service;
 pub(crate) mod source_error;
 pub(crate) mod template_error;
+pub(crate) mod units;
 pub(crate) mod variable;
 pub(crate) mod variable_text;
 pub(crate) mod variable_value;

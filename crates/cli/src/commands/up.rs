@@ -33,7 +33,6 @@ use crate::app_problem::{self, check_component};
 use crate::asking::AskOptions;
 use crate::author_options::{Variable, environment};
 use crate::brokers;
-use crate::component_limits;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::inherited::Inherited;
@@ -105,8 +104,6 @@ pub(super) fn up(options: &Options, terminal: Terminal) -> Result<i32, Failure> 
         startup.share_questions();
     }
     remarks.extend(startup.settings.client_tls.unknown_components(components));
-    let config = startup.settings.config.as_ref();
-    remarks.extend(component_limits::of_unknown_components(config, components));
     options.check_components(&written.manifest)?;
     let state = options.state(&written.manifest, &app_options, &startup)?;
     let config = startup.settings.config.as_ref();

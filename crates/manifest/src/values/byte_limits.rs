@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use outport_policy::SentBound;
 
+use super::units::{bytes_of_unit, split_unit, time_of_unit};
+
 /// Bytes a second: `1M`, `64KiB`, `1500`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteRate(pub NonZeroU64);
@@ -76,40 +78,24 @@ impl FromStr for SentLimit {
 
 fn bytes(text: &str) -> Result<NonZeroU64, ByteLimitError> {
     let (number, unit) = split_unit(text);
-    let factor: u64 = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" | "kib" => 1 << 10,
-        "m" | "mb" | "mib" => 1 << 20,
-        "g" | "gb" | "gib" => 1 << 30,
-        _ => return Err(ByteLimitError::Size),
-    };
+    let factor = bytes_of_unit(unit).ok_or(ByteLimitError::Size)?;
     if number.is_empty() {
         return Err(ByteLimitError::Size);
     }
     let number: Option<u64> = number.parse().ok();
-    let bytes = number.and_then(|number| number.checked_mul(factor));
+    let bytes = number.and_then(|number| number.checked_mul(factor.into()));
     NonZeroU64::new(bytes.ok_or(ByteLimitError::TooLarge)?).ok_or(ByteLimitError::NoBytes)
 }
 
 fn duration(text: &str) -> Result<Duration, ByteLimitError> {
     let (number, unit) = split_unit(text);
-    let unit = match unit {
-        "ms" => Duration::from_millis(1),
-        "s" => Duration::from_secs(1),
-        "m" => Duration::from_secs(60),
-        "h" => Duration::from_secs(3600),
-        _ => return Err(ByteLimitError::Time),
-    };
+    let unit = time_of_unit(unit).ok_or(ByteLimitError::Time)?;
     let number: u32 = number.parse().map_err(|_| ByteLimitError::Time)?;
     let time = unit.saturating_mul(number);
     if time.is_zero() {
         return Err(ByteLimitError::ZeroTime);
     }
     Ok(time)
-}
-
-fn split_unit(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
 #[cfg(test)]

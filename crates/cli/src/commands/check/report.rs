@@ -22,7 +22,6 @@ use outport_policy::Location;
 use super::code::ExaminedCode;
 use crate::app_options::AppOptions;
 use crate::brokers;
-use crate::component_limits;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::operator_options::{OperatorOptions, OperatorSettings};
@@ -102,9 +101,6 @@ impl Report {
         }
         report.add_code(code.findings);
         let unknown = settings.client_tls.unknown_components(&app.manifest.components);
-        report.findings.extend(unknown.iter().map(as_finding));
-        let config = settings.config.as_ref();
-        let unknown = component_limits::of_unknown_components(config, &app.manifest.components);
         report.findings.extend(unknown.iter().map(as_finding));
         if let Some(file) = tests {
             let (tests, wrong) = PolicyTests::parse(&file);
