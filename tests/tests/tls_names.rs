@@ -16,7 +16,7 @@ use outport_e2e::postgres::Postgres;
 use outport_e2e::script::Script;
 use outport_e2e::tcp::TcpPeer;
 use outport_e2e::tls::{Authority, TlsPeer};
-use outport_e2e::until::PATIENCE;
+use outport_e2e::until::{PATIENCE, until};
 
 /// What `openssl s_client` sends first, with these options and no server.
 fn opened_by_openssl(options: &[&str]) -> Vec<u8> {
@@ -338,6 +338,78 @@ fn tls_2_a_client_hello_is_judged_however_it_is_written() {
     let got = server.got();
     let bare = |got: &[u8]| !got.windows(8).any(|part| part == b"bad.test");
     assert!(got.iter().all(|got| bare(got)), "no denied name leaves");
+}
+
+// proves: TLS-2, ISO-1, ISO-3
+#[test]
+fn tls_2_half_a_client_hello_is_kept_in_its_guests_own_memory() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let remote = listener.local_addr().unwrap();
+    let peers: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+    let accepted = peers.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            accepted.lock().unwrap().push(stream);
+        }
+    });
+    let guest = match Wasi::under_test() {
+        Wasi::V0_2 => "http-script-guest",
+        Wasi::V0_3 => "http-script-guest-p3",
+    };
+    let component = |name: &str, hosts: &str| {
+        format!(
+            "[[trigger.http]]\nroute = \"/{name}/...\"\ncomponent = \"{name}\"\n\
+             [component.{name}]\nsource = \"GUESTS/{guest}.wasm\"\nallowed_outbound_hosts = [{hosts}]\n"
+        )
+    };
+    let manifest = format!(
+        "spin_manifest_version = 2\napplication.name = \"halves\"\n{}{}",
+        component("holds", "\"*://127.0.0.1:*\""),
+        component("neighbour", "")
+    );
+    // A record of 16 KiB that begins a ClientHello, but for its end: 240 of them are nearly 4 MB.
+    let begins = text(&[0x16, 3, 1, 0x40, 0, 1, 0, 0x40, 0]);
+    let holds = |time: u32| {
+        let statements = format!(
+            "repeat 240 tcp.connect {remote} as c{{}};repeat 240 tcp.send c{{}} {begins};\
+             repeat 240 tcp.upload c{{}} 16370;tcp.recv c1 {time}"
+        );
+        let encoded = [(" ", "%20"), ("\\", "%5C"), ("{", "%7B"), ("}", "%7D")];
+        let fold = |text: String, (from, to): (&str, &str)| text.replace(from, to);
+        format!("/holds/?{}", encoded.into_iter().fold(statements, fold))
+    };
+    let serving = |memory: &str| {
+        Outport::up(&manifest)
+            .options([
+                "--workers=1",
+                "--disallowed-outbound-hosts=*://bad.test:*",
+                memory,
+            ])
+            .start()
+    };
+
+    let roomy = serving("--max-memory=16M");
+    thread::scope(|scope| {
+        let held = scope.spawn(|| roomy.get(&holds(2000)));
+        until("all are open", || peers.lock().unwrap().len() == 240);
+        while !held.is_finished() {
+            assert_eq!(roomy.get("/neighbour/?print%20here").status, 200, "{roomy}");
+        }
+        let held = held.join().unwrap();
+        assert_eq!(held.status, 200, "{roomy}");
+        assert!(held.body.contains("timeout"), "{}", held.body);
+    });
+    for peer in peers.lock().unwrap().drain(..) {
+        // What never becomes whole is refused, since nobody knows whose name it is for.
+        let got = (&peer).read(&mut [0; 1]);
+        assert!(!matches!(got, Ok(1..)), "{got:?}");
+    }
+
+    let narrow = serving("--max-memory=4M");
+    let ended = narrow.get(&holds(60_000));
+    assert_eq!(ended.status, 500, "{narrow}");
+    narrow.wait_for_error_text("needs more memory than it may have");
+    assert_eq!(narrow.get("/neighbour/?print%20here").status, 200, "{narrow}");
 }
 
 // proves: TLS-2

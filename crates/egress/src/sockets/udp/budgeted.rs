@@ -29,7 +29,7 @@ impl UdpInner {
         loop {
             let is_writable = || Direction::Sending.ask(self.socket.socket());
             self.socket.until(Direction::Sending, is_writable).await?;
-            let reserved = poll_fn(|cx| outgoing.poll_reserve_datagram(Some(cx), data.len())).await;
+            let reserved = poll_fn(|cx| outgoing.poll_reserve_datagram(Some(cx), cost(data))).await;
             let sent = match reserved {
                 Ok(reserved) => self.send_reserved(data, remote, reserved),
                 Err(_) => self.judge_spent(data, remote),
@@ -42,7 +42,7 @@ impl UdpInner {
 
     /// Like [`send_within`](Self::send_within). Pending is what may be now: nothing was sent, and nobody is woken.
     pub(super) fn try_send_within(&self, data: &[u8], remote: SocketAddr) -> Poll<Result<(), ErrorCode>> {
-        match ready!(self.outgoing.poll_reserve_datagram(None, data.len())) {
+        match ready!(self.outgoing.poll_reserve_datagram(None, cost(data))) {
             Ok(reserved) => self.send_reserved(data, remote, reserved),
             Err(_) => self.judge_spent(data, remote),
         }
@@ -56,7 +56,7 @@ impl UdpInner {
     ) -> Poll<Result<(), ErrorCode>> {
         let sent = now(|| self.send_now(data, remote));
         let left = matches!(sent, Poll::Ready(Ok(Ok(()))));
-        reserved.settle(if left { data.len() } else { 0 });
+        reserved.settle(if left { cost(data) } else { 0 });
         sent.map(|sent| sent?)
     }
 
@@ -97,4 +97,9 @@ impl UdpInner {
         }
         received
     }
+}
+
+/// Bytes that a datagram counts for: one without content says something too, by where it goes.
+fn cost(data: &[u8]) -> usize {
+    data.len().max(1)
 }
