@@ -15,7 +15,7 @@ use outport_check::{
 use outport_manifest::{
     ComponentId, GivenVariables, Manifest, Reading, ResolvedApp, RuntimeConfig, SourceFile,
 };
-use outport_policy::{DenyList, Entry, Limit, Location, Operator, TlsNames};
+use outport_policy::{DenyList, Entry, Limit, Location, Operator};
 
 /// What stands before the component in every example.
 const HEADER: &str = r#"spin_manifest_version = 2
@@ -94,8 +94,16 @@ fn settings(console: &str) -> (Operator, Option<Interfaces>) {
         ..Operator::default()
     };
     operator.limits.udp = Limit::lifted_if(words.contains(&"--allow-udp"));
-    let mode = words.windows(2).find(|pair| pair[0] == "--tls-names");
-    operator.tls_names = mode.map_or(TlsNames::Denied, |pair| pair[1].parse().expect("a mode"));
+    let value_of = |option: &str| {
+        let pair = words.windows(2).find(|pair| pair[0] == option);
+        pair.map(|pair| pair[1])
+    };
+    if let Some(mode) = value_of("--tls-names") {
+        operator.tls_names = mode.parse().expect("a mode");
+    }
+    if let Some(number) = value_of("--max-names-per-wildcard") {
+        operator.quotas.names_per_wildcard = number.parse().expect("a number");
+    }
     let strings = |words: Vec<&str>| words.into_iter().map(str::to_owned).collect::<Vec<_>>();
     let interfaces = Interfaces {
         imports: strings(behind("imports")),
