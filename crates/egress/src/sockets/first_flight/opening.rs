@@ -125,7 +125,7 @@ impl Opening {
                     None => return self.give_up(looked, is_passing),
                 }
             }
-            let before = looked;
+            let (before, state) = (looked, self.state);
             let (taken, seen) = match &mut self.state {
                 State::Records(records) => records.take(&bytes[looked..]),
                 _ => self.step(&bytes[looked..]),
@@ -138,7 +138,11 @@ impl Opening {
                 Seen::Over if matches!(self.state, State::Records(_) | State::Old { .. }) => {
                     return self.give_up(looked, is_passing);
                 }
-                Seen::Over => return self.give_up(before, is_passing),
+                // The byte that tells is looked at once more, behind what passes.
+                Seen::Over => {
+                    self.state = state;
+                    return self.give_up(before, is_passing);
+                }
                 over => return (looked, over),
             }
         }
