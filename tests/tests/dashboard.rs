@@ -177,6 +177,51 @@ fn what_a_guest_does_is_told_while_it_does_it() {
     }
 }
 
+// proves: BUD-2, BUD-3, RSN-2
+#[test]
+fn what_a_budget_refuses_is_told_with_what_lifts_it_and_how_much_of_it_is_used() {
+    let peer = TcpPeer::echo();
+    let port = peer.port();
+    let entries = format!("{port}\", \"*://*.pipe.test:443");
+    let app = Outport::up(&APP.replace("PORT", &entries))
+        .options(["--dashboard", "--max-sent=1000/1h", "--max-names-per-wildcard=0"])
+        .start();
+    let mut page = Follower::of(&app);
+    attempt(
+        &app,
+        &format!(
+            "dns.lookup a.pipe.test; dns.lookup localhost; tcp.connect 127.0.0.1:{port} as c; tcp.upload c 3000; \
+             tcp.create ipv4"
+        ),
+    );
+    page.until("both refusals are told", |page| page.refusals.len() == 2);
+    let told: BTreeMap<String, String> = page
+        .refusals
+        .values()
+        .map(|refusal| {
+            let first = &refusal["reasons"][0];
+            let text = |key: &str| first[key].as_str().unwrap_or_default().to_owned();
+            (text("reason"), text("remedy"))
+        })
+        .collect();
+    let log = app.folder().join("audit.jsonl");
+    let summary = Outport::command("audit").option(log).finish().expect_code(0);
+    for (reason, option) in [
+        ("quota.bytes", "--max-sent"),
+        ("quota.names", "--max-names-per-wildcard"),
+    ] {
+        assert!(told[reason].contains(option), "{told:?}");
+        let lifts = format!("the operator can lift this with `{option}`");
+        assert!(summary.stdout.contains(&format!("[{reason}]")), "{summary}");
+        assert!(summary.stdout.contains(&lifts), "{summary}");
+    }
+    page.until("all of the bytes are used", |page| {
+        let limits = page.overview["limits"].as_array().into_iter().flatten();
+        let mut sent = limits.filter(|limit| limit["option"] == "--max-sent");
+        sent.any(|limit| limit["used"] == 1000.0 && limit["limit"] == 1000.0 && limit["is_bytes"] == true)
+    });
+}
+
 #[test]
 fn nothing_but_the_terminal_has_the_secret() {
     let app = Outport::up(&APP.replace("PORT", "7001"))

@@ -233,6 +233,67 @@ fn the_verdict_is_the_exit_code_and_the_remedy_is_told() {
             "allowed",
         ),
         (&[], "tcp://[ff02::1]:1", 1, "hard.multicast"),
+        // Names of TLS, by each mode of them.
+        (&[], "tls://other.example:5432", 0, "(`--tls-names denied`)"),
+        (
+            &["--disallowed-outbound-hosts=https://*.bad.example:*"],
+            "tls://A.bad.example.:5432",
+            1,
+            "deny.tls-name",
+        ),
+        (
+            &[
+                "--disallowed-outbound-hosts=https://*.bad.example:*",
+                "--tls-names=off",
+            ],
+            "tls://a.bad.example:5432",
+            0,
+            "nothing of TLS is looked at",
+        ),
+        (
+            &["--tls-names=allowed"],
+            "tls://db.example.com:5432",
+            0,
+            "allowed",
+        ),
+        (
+            &["--tls-names=allowed"],
+            "tls://other.example:5432",
+            1,
+            "add \"tcp://other.example:5432\"",
+        ),
+        (
+            &["--tls-names=allowed"],
+            "tls://other.example:5432",
+            1,
+            "entry has itself the author",
+        ),
+        // An address that an entry has is held to no name, and another one is.
+        (
+            &["--tls-names=required", "--dns=other.example=10.0.0.5"],
+            "tls://other.example:5432",
+            0,
+            "TLS with other.example at 10.0.0.5:5432",
+        ),
+        (
+            &["--tls-names=required", "--dns=other.example=192.0.2.1"],
+            "tls://other.example:5432",
+            1,
+            "allow.tls-name",
+        ),
+        (&["--tls-names=allowed"], "tls://:5432", 0, "allowed"),
+        (
+            &["--tls-names=required"],
+            "tls://:5432",
+            1,
+            "lift this with `--tls-names allowed`",
+        ),
+        (
+            &["--tls-names=required"],
+            "tls://10.0.0.5:5432",
+            0,
+            "`tls://:5432`",
+        ),
     ];
     let blocks = "[outbound_networking]\nblock_networks = [\"private\"]\n";
     for (options, destination, code, part) in rows {
@@ -406,6 +467,7 @@ fn what_cannot_be_asked_is_exit_code_2() {
     let rows: &[(&str, &[&str], &str)] = &[
         (APP, &["10.0.0.5:80"], "tcp://10.0.0.5:80"),
         (APP, &["tcp://db.example.com"], "needs a port"),
+        (APP, &["tls://db.example.com"], "needs a port"),
         (APP, &["--dns=nonsense", "db.example.com"], "NAME=ADDRESS"),
         (APP, &["--component=nobody", "db.example.com"], "`web`"),
         (&two, &["db.example.com"], "`--component web`, `--component job`"),

@@ -317,12 +317,23 @@ fn one_component_may_be_given_less_than_all_and_a_slip_of_its_name_is_told() {
     let app = scripted("\"*://*.pipe.test:*\"")
         .dns(&dns)
         .file("config.toml", config)
-        .option("--runtime-config-file=config.toml")
+        .options([
+            "--runtime-config-file=config.toml",
+            "--max-lookups-per-minute=100",
+        ])
         .start();
     let two = told(&app, "dns.lookup a.pipe.test;dns.lookup b.pipe.test");
     assert_eq!(two, ["name-unresolvable", "temporary-resolver-failure"]);
     let finished = app.stop().expect_code(0);
+    let refused = finished.audit.iter().find(|line| line.denied()).unwrap();
+    assert!(
+        refused
+            .field("remedy")
+            .contains("`max_names_per_wildcard` of the component's own"),
+        "{refused:?}"
+    );
     for part in [
+        "bounds the names of each component: 100 look-ups a minute; `wbe`: 0 look-ups a minute; `web`: 1 names an hour",
         "`[component.wbe]` is for a component that there is not, so it bounds nothing",
         "did you mean `web`?",
     ] {

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+#[path = "tls_names/by_the_host.rs"]
+mod by_the_host;
+
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -490,29 +493,4 @@ fn tls_2_real_servers_speak_tls_with_who_is_let_through() {
     );
     let answers = finished.stdout.matches(r"=> \x16\x03\x03").count();
     assert_eq!(answers, 2, "both servers answer with a handshake\n{finished}");
-}
-
-// proves: TLS-4
-#[test]
-fn tls_4_a_request_sends_the_name_that_was_judged() {
-    let dns = shop();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = thread::spawn(move || {
-        let (mut stream, _): (TcpStream, _) = listener.accept().unwrap();
-        let mut read = vec![0; 16 * 1024];
-        let length = stream.read(&mut read).unwrap();
-        read.truncate(length);
-        read
-    });
-    let url = format!("http GET https://SHOP.test:{}/", address.port());
-    let script = Script::new().any(url);
-    script.run(
-        guest(&dns)
-            .allow(format!("https://shop.test:{}", address.port()))
-            .option("--tls-names=required"),
-    );
-    let read = server.join().unwrap();
-    assert_eq!(read[0], 22, "TLS");
-    assert!(read.windows(9).any(|part| part == b"shop.test"), "{read:02x?}");
 }

@@ -10,6 +10,7 @@
 //! | `https://api.example.com/` | request, connect to each assumed answer |
 //! | `redis://cache.example.com`, where the host has an interface for it | the same as a request |
 //! | `key-value:default`, `sqlite:default`, `llm:MODEL` | open |
+//! | `tls://shop.example.com:443`, `tls://:443` | send a ClientHello with this name, or none, on a connection that is open |
 //! | `example.com` | look up, take each assumed answer |
 //!
 //! The names that the operator denies are assumed to have these answers too, so that their addresses are denied as they
@@ -178,7 +179,15 @@ pub fn explain(
         destination: question.to_string(),
         verdict,
         undecided: (verdict == Verdict::Depends).then_some(inquiry.undecided),
-        note: joined(joined(joined(question.note(), unknown), of_tls), budget),
+        note: [
+            question.note(),
+            unknown,
+            of_tls,
+            tls_names::note_of_hello(&policy, question, verdict),
+            budget,
+        ]
+        .into_iter()
+        .fold(None, joined),
         via: None,
         reason: first
             .filter(|_| verdict == Verdict::Denied)

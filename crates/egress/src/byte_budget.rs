@@ -43,9 +43,20 @@ pub(crate) struct ByteBudget {
     limits_receiving: AtomicBool,
     /// How often a bound was reached. A connection that was there before has ended.
     cuts: AtomicU64,
+    /// Somebody was told of a bound, and is told when there is none any more.
+    is_told: AtomicBool,
     sending: Arc<Lane>,
     receiving: Arc<Lane>,
     connections: Arc<Connections>,
+}
+
+/// What a component has sent in the time that runs.
+pub(crate) struct BytesUsed {
+    pub(crate) component: Arc<str>,
+    /// Bytes, of the bound of which the greatest part is used.
+    pub(crate) sent: u64,
+    /// That bound in bytes; none where there is none any more.
+    pub(crate) most: Option<u64>,
 }
 
 /// The direction of a [`Flow`].
@@ -64,6 +75,7 @@ impl ByteBudget {
             limits_sending: AtomicBool::new(false),
             limits_receiving: AtomicBool::new(false),
             cuts: AtomicU64::new(0),
+            is_told: AtomicBool::new(false),
             sending: Lane::new(),
             receiving: Lane::new(),
             connections,
@@ -87,6 +99,26 @@ impl ByteBudget {
     /// True if nothing more may be sent until a time is over.
     pub(crate) fn is_used_up(&self) -> bool {
         self.limits(Way::Out) && self.sending.is_used_up()
+    }
+
+    /// What is used; none where there never was a bound.
+    fn used(&self) -> Option<BytesUsed> {
+        let component = self.component.clone()?;
+        match self.sending.nearest() {
+            Some((sent, most)) => {
+                self.is_told.store(true, Ordering::Relaxed);
+                Some(BytesUsed {
+                    component,
+                    sent,
+                    most: Some(most),
+                })
+            }
+            None => self.is_told.load(Ordering::Relaxed).then_some(BytesUsed {
+                component,
+                sent: 0,
+                most: None,
+            }),
+        }
     }
 
     /// Puts what is configured in force. It says if a bound is used up by that.
@@ -164,6 +196,12 @@ impl LivingBudgets {
         budget.follow(&configured());
         living.push(budget.clone());
         budget
+    }
+
+    /// What is used by each component that has a bound, or had one when this was asked before.
+    pub(crate) fn used(&self) -> Vec<BytesUsed> {
+        let living = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        living.iter().filter_map(|budget| budget.used()).collect()
     }
 
     /// Puts what is configured now in force for all.

@@ -162,7 +162,7 @@ pub const BUDGET_USED: MetricDescription = MetricDescription {
     labels: &["component", "budget"],
     help: "What a component has used of a budget: `lookups_per_minute` are its look-ups of the last minute that DNS \
            servers were asked for, `names_per_wildcard` its names of the last hour below the wildcard that has most of \
-           them",
+           them, `sent_bytes` the bytes that it has sent in the time that runs, where they have a bound (`--max-sent`)",
 };
 
 /// A budget of a component.
@@ -171,7 +171,8 @@ pub const BUDGET_LIMIT: MetricDescription = MetricDescription {
     kind: MetricKind::Gauge,
     unit: None,
     labels: &["component", "budget"],
-    help: "What the component may use of that budget; where it is 0, nothing is permitted",
+    help: "What the component may use of that budget; where it is 0, nothing is permitted. Of the bytes that are sent it is that \
+           of the bound which is nearest, and infinite (`+Inf`) where a bound was taken away",
 };
 
 /// Lines of audit logs.

@@ -128,6 +128,7 @@ impl Egress {
         if self.process.meter.is_on() {
             let used = self.process.names.used(enforcer::now());
             budgets::set(&self.process.meter, &operator.quotas, used);
+            budgets::set_bytes(&self.process.meter, self.process.byte_budgets.used());
         }
     }
 

@@ -196,7 +196,7 @@ impl Runner<'_> {
                 );
             }
         }
-        let ending = ending(&last);
+        let ending = ending(&last, is_denied_last(attempt));
         if ending != attempt.ends {
             self.complain(attempt, format!("ends as {ending:?} with `{last}`"));
         }
@@ -256,8 +256,24 @@ fn instances(attempt: &Attempt) -> Vec<(String, Vec<(String, String)>)> {
     instances
 }
 
-/// How an attempt ended, by what the guest got last.
-fn ending(result: &str) -> Ending {
+/// Whether the last step names a reason for which it is denied.
+fn is_denied_last(attempt: &Attempt) -> bool {
+    match attempt.steps().last() {
+        Some(Step::Does { reasons, .. }) => reasons.iter().any(|reason| !reason.ends_with('?')),
+        Some(Step::In(_)) | None => false,
+    }
+}
+
+/// How an attempt ended, by what the guest got last. What a peer or a name server may do as well is told apart by whether
+/// there has to be a reason, which the audit log is asked for.
+fn ending(result: &str, has_reason: bool) -> Ending {
+    const AS_IF_BY_OTHERS: [&str; 5] = [
+        "closed",
+        "connection-reset",
+        "temporary-resolver-failure",
+        "DNS-timeout",
+        "DNS-error",
+    ];
     const DENIED: [&str; 10] = [
         "access-denied",
         "HTTP-request-denied",
@@ -289,7 +305,7 @@ fn ending(result: &str) -> Ending {
     ];
     let is = |codes: &[&str]| codes.iter().any(|code| result.starts_with(code));
     match () {
-        () if is(&DENIED) => Ending::Denied,
+        () if is(&DENIED) || (has_reason && is(&AS_IF_BY_OTHERS)) => Ending::Denied,
         // What WASI 0.3 has instead of `new-socket-limit`. Other errors that are called so say what they are.
         () if result == "other" => Ending::Denied,
         // What Spin's first interface of Redis has for everything; the reasons tell which it is.

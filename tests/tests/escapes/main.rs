@@ -15,6 +15,7 @@
 //! runs one file only.
 
 mod attempts;
+mod hello;
 mod outside;
 mod service;
 mod table;
@@ -39,7 +40,7 @@ use table::{Attempt, Ending, File, List, World};
 // proves: ORD-1, ORD-2, ORD-3, HL-1, HL-2, HL-3, HL-5, HL-6, HL-7, RL-1, RL-2, RL-3, RL-4, RL-5
 // proves: DL-1, DL-2, DL-3, DL-4, DL-5, DL-6, DL-8, AL-1, AL-3, AL-4, AL-5, AL-6, AL-7
 // proves: DNS-1, DNS-2, DNS-3, DNS-4, DNS-5, DNS-6, DNS-7, DNS-8, DNS-9, DNS-10, DNS-12, DNS-13, RSN-3, Q-1
-// proves: HI-1, HI-2, HI-3, HI-5, HI-8, AL-9
+// proves: HI-1, HI-2, HI-3, HI-5, HI-8, AL-9, TLS-1, TLS-2, TLS-3, BUD-1, BUD-2, BUD-3
 #[test]
 fn every_attempt_ends_as_the_table_says() {
     isolated(|| {
@@ -73,10 +74,11 @@ fn every_attempt_ends_as_the_table_says() {
     });
 }
 
-/// Files of the table that are played behind a proxy as well: where addresses, names and requests lead.
-const BEHIND_A_PROXY: [&str; 3] = ["addresses", "grants", "requests"];
+/// Files of the table that are played behind a proxy as well: where addresses, names and requests lead, and what is said on
+/// the way.
+const BEHIND_A_PROXY: [&str; 4] = ["addresses", "grants", "requests", "tls"];
 
-// proves: PX-1, PX-2, PX-3, PX-4
+// proves: PX-1, PX-2, PX-3, PX-4, TLS-1
 #[test]
 fn every_verdict_is_the_same_behind_an_egress_proxy() {
     isolated(|| {
@@ -188,6 +190,7 @@ const KNOWN: &str = "
     K01 K02 K03 K05 K06 K07 L01 L02 L03 L04 L05
     S01 S02 S03 S04 S05 S06 S07 S08 S09 S10 S11 S12 S13 S14 S15 S16 S17 S18 S19 S20 S21 S22 S23 S24 S25 S26 S27 S28
     S29 S30 S31
+    T01 T02 T03 T04 T05 T06 T07 T08 T09 T10 T11 T12 T13 T14 T15 T16 T17 U01 U02 U03 U04 U05 U06
 ";
 
 #[test]

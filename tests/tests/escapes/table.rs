@@ -12,6 +12,7 @@
 //! A step of an attempt is `STATEMENT => RESULT ! REASON ! REASON`: a statement of the script guests, what the
 //! guest gets, and the reasons of the denials that the audit log has for it. A result may end in `*`, for any
 //! rest, and may be several with ` | ` between them. A reason with a question mark may be missing. The step `in NAME` goes on in a new instance of that component.
+//! A statement may send a ClientHello ([`hello`]).
 //!
 //! `{x}` in an attempt stands for each text of `each`: one line of the table, as many attempts.
 //!
@@ -26,6 +27,7 @@ use outport_e2e::dns::Reply;
 use outport_e2e::guest::{Form, workspace};
 use serde::Deserialize;
 
+use crate::hello;
 use crate::service::Service;
 
 /// One file of the table.
@@ -245,14 +247,18 @@ impl Attempt {
                 _ => format!("{} ({text:?})", self.guest),
             },
             dns: dns.collect(),
-            does: all(&self.does),
+            does: all(&self.does)
+                .iter()
+                .map(|step| hello::written_out(step))
+                .collect(),
             asks: self.asks.as_ref().map(all),
             ..self.clone()
         }
     }
 
     pub(crate) fn steps(&self) -> Vec<Step> {
-        self.does.iter().map(|step| Step::read(step)).collect()
+        let steps = self.does.iter().map(|step| Step::read(step));
+        steps.flat_map(hello::one_by_one).collect()
     }
 }
 

@@ -205,6 +205,45 @@ fn one_component_and_a_file_and_what_cannot_be_used() {
 }
 
 #[test]
+fn a_part_of_a_component_cannot_be_exported_and_that_it_may_reach_less_is_listed() {
+    let manifest = APP.to_owned()
+        + r#"
+[component.admin.dependencies]
+"acme:log/sink" = { path = "log.wasm", inherit_configuration = ["allowed_outbound_hosts"], allowed_outbound_hosts = ["tcp://10.0.0.1:22"] }
+"acme:all/of-it" = { path = "all.wasm", inherit_configuration = ["allowed_outbound_hosts"] }
+"acme:none/of-it" = { path = "none.wasm" }
+"#;
+    let export = |options: &[&str]| {
+        let app = Outport::command("export").manifest(&manifest);
+        app.file("runtime.toml", CONFIG)
+            .option("--runtime-config-file=runtime.toml")
+            .options(["--to=networkpolicy", "--pod-label=app=shop"])
+            .options(options.iter().copied())
+            .finish()
+    };
+    let refused = export(&["--component=admin/acme:log/sink"]).expect_code(2);
+    assert_eq!(refused.stdout, "", "{refused}");
+    for message in [
+        "`admin/acme:log/sink` is a part of the component `admin`",
+        "`--component admin` exports",
+    ] {
+        assert!(refused.stderr.contains(message), "{message}\n{refused}");
+    }
+    let unknown = export(&["--component=admin/acme:nothing"]).expect_code(2);
+    assert!(unknown.stderr.contains("has no component"), "{unknown}");
+    let note = "the lists of `admin/acme:log/sink`, `admin/acme:none/of-it`: Outport holds a part to a list of its own";
+    for (options, is_listed) in [
+        (&[][..], true),
+        (&["--component=admin"], true),
+        (&["--component=web"], false),
+    ] {
+        let exported = export(options).expect_code(0);
+        let told = exported.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(told.contains(note), is_listed, "{exported}");
+    }
+}
+
+#[test]
 fn what_is_printed_for_nftables_can_be_loaded_and_behind_a_proxy_lets_only_that_pass() {
     isolated(|| {
         for attach in ["--attach=namespace", "--attach=user=0"] {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use outport_policy::{
     Address, AnswerSource, Attempt, Decision, Endpoint, Grants, Host, Layer, LayerAnswer, LookupOutcome,
-    Name, Peers, Policy, Protocol, RequestMethod, Scheme, Situation, Transport, Usage,
+    Name, Peers, Policy, Protocol, RequestMethod, Scheme, ServerName, Situation, Transport, Usage,
 };
 
 use super::undecided::{self, Purpose};
@@ -54,6 +54,7 @@ impl<'a> Inquiry<'a> {
                 self.socket(*transport, host, *port)
             }
             Question::Request { scheme, host, port } => self.request(scheme, host, *port),
+            Question::Tls { server, port } => self.hello(server.as_ref(), *port),
             Question::Open { kind, label } => self.decide(&Attempt::Open { kind: *kind, label }),
         }
     }
@@ -82,6 +83,33 @@ impl<'a> Inquiry<'a> {
         any(granted
             .into_iter()
             .map(|address| self.reach(transport, address, port)))
+    }
+
+    /// Judges a ClientHello on a connection to each assumed address of the server that it names, to the address that stands
+    /// in the place of a name, or else to one that a look-up led to and no entry has.
+    fn hello(&mut self, server: Option<&Host>, port: u16) -> Verdict {
+        let addresses = match server {
+            Some(Host::Name(name)) => self.addresses_of(name).0,
+            Some(Host::Address(address)) => vec![*address],
+            None => Vec::new(),
+        };
+        let server = server.map_or(ServerName::Missing, ServerName::Host);
+        let hello = |address| Attempt::ClientHello {
+            server,
+            remote: Endpoint { address, port },
+        };
+        if !addresses.is_empty() {
+            return any(addresses.into_iter().map(|address| self.decide(&hello(address))));
+        }
+        let verdict = self.decide(&hello(undecided::any_answer(self.policy, |_| true)));
+        if let Some(last) = self.attempts.last_mut() {
+            let shown = match server {
+                ServerName::Host(server) => format!("TLS with {server}"),
+                _ => "TLS without a server name".to_owned(),
+            };
+            last.attempt = format!("{shown} where a look-up opened the connection, port {port}");
+        }
+        verdict
     }
 
     fn lookup_alone(&mut self, name: &Name) -> Verdict {

@@ -40,6 +40,14 @@ pub enum Question {
         /// Its label; of a model its name.
         label: String,
     },
+    /// `tls://NAME:PORT`: a ClientHello with that `server_name`, or `tls://:PORT` with none, on a TCP connection to that
+    /// port that is open (TLS-1).
+    Tls {
+        /// The server that it names.
+        server: Option<Host>,
+        /// The port of the connection.
+        port: u16,
+    },
     /// A name alone: a look-up.
     Lookup {
         /// The name.
@@ -58,12 +66,12 @@ pub enum QuestionError {
     )]
     NoProtocol(String),
     /// Not a protocol.
-    #[error("`{0}` is not a protocol: write `tcp`, `udp`, or the scheme of a URL such as `https`")]
+    #[error("`{0}` is not a protocol: write `tcp`, `udp`, `tls`, or the scheme of a URL such as `https`")]
     Protocol(String),
     /// Something before a colon that is neither a protocol nor a kind of label.
     #[error(
         "`{}` is no destination: write `tcp://HOST:PORT`, `udp://HOST:PORT`, a URL such as `https://HOST/` or \
-         `redis://HOST`, `key-value:LABEL`, `sqlite:LABEL`, `llm:MODEL`, or a name alone",
+         `redis://HOST`, `tls://NAME:PORT`, `key-value:LABEL`, `sqlite:LABEL`, `llm:MODEL`, or a name alone",
         text::excerpt(.0)
     )]
     Form(String),
@@ -118,7 +126,8 @@ impl FromStr for Question {
             return bare(text);
         };
         let speaks = |schemes: [&str; 2]| schemes.iter().any(|own| protocol.eq_ignore_ascii_case(own));
-        let (speaks_http, is_socket) = (speaks(["http", "https"]), speaks(["tcp", "udp"]));
+        let (speaks_http, is_tls) = (speaks(["http", "https"]), protocol.eq_ignore_ascii_case("tls"));
+        let is_socket = is_tls || speaks(["tcp", "udp"]);
         if let Some(network) = network_of(rest) {
             return Err(QuestionError::Network(network.to_owned()));
         }
@@ -141,15 +150,20 @@ impl FromStr for Question {
         if !authority.starts_with('[') && host.contains(':') {
             return Err(bare_ipv6(protocol, authority, host, port));
         }
+        // Of a URL an empty port is none (RFC 3986, 3.2.3), which a guest may write too.
+        let given = port.filter(|port| !port.is_empty());
+        let needed = || QuestionError::NoPort(text.to_owned());
+        if is_tls {
+            let server = (!host.is_empty()).then(|| parse_host(host)).transpose()?;
+            let port = given.map(parse_port).transpose()?.ok_or_else(needed)?;
+            return Ok(Self::Tls { server, port });
+        }
         let host = parse_host(if speaks_http && host.is_empty() {
             "self"
         } else {
             host
         })?;
-        // Of a URL an empty port is none (RFC 3986, 3.2.3), which a guest may write too.
-        let port = port.filter(|port| !port.is_empty());
-        let port = port.map(parse_port).transpose()?;
-        let needed = || QuestionError::NoPort(text.to_owned());
+        let port = given.map(parse_port).transpose()?;
         let transport = match protocol.to_ascii_lowercase().as_str() {
             "tcp" => Some(Transport::Tcp),
             "udp" => Some(Transport::Udp),
@@ -190,8 +204,12 @@ impl Question {
                 host: Host::Name(name),
                 ..
             }
+            | Self::Tls {
+                server: Some(Host::Name(name)),
+                ..
+            }
             | Self::Lookup { name } => Some(name),
-            Self::Socket { .. } | Self::Request { .. } | Self::Open { .. } => None,
+            Self::Socket { .. } | Self::Request { .. } | Self::Open { .. } | Self::Tls { .. } => None,
         }
     }
 
@@ -369,112 +387,14 @@ impl fmt::Display for Question {
             },
             Self::Request { scheme, host, port } => write!(f, "{scheme}://{host}:{port}"),
             Self::Open { kind, label } => write!(f, "{}:{label}", kind.prefix()),
+            Self::Tls { server, port } => match server {
+                Some(server) => write!(f, "tls://{server}:{port}"),
+                None => write!(f, "tls://:{port}"),
+            },
             Self::Lookup { name } => name.fmt(f),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_destination_is_read_as_people_write_it() {
-        for (text, expected) in [
-            ("tcp://10.0.0.5:5432", Ok("tcp://10.0.0.5:5432")),
-            ("TCP://[::1]:53/", Ok("tcp://[::1]:53")),
-            ("udp://Example.COM.:53", Ok("udp://example.com:53")),
-            (
-                "https://api.example.com/a/b?c#d",
-                Ok("https://api.example.com:443"),
-            ),
-            ("http://[2001:db8::1]:8080/", Ok("http://[2001:db8::1]:8080")),
-            ("redis://cache", Ok("redis://cache:6379")),
-            ("http://example.com:/", Ok("http://example.com:80")),
-            ("tcp://example.com:", Err("`tcp://example.com:` needs a port")),
-            ("example.com", Ok("example.com")),
-            ("key-value:default", Ok("key-value:default")),
-            ("sqlite:my_orders", Ok("sqlite:my_orders")),
-            ("llm:llama2-chat", Ok("llm:llama2-chat")),
-            ("llm:org/model:7b", Ok("llm:org/model:7b")),
-            ("sqlite:", Err("`sqlite:` needs a label: write `sqlite:default`")),
-            ("sqlite.example.com", Ok("sqlite.example.com")),
-            (
-                "kv:default",
-                Err("`kv:default` is no destination: write `tcp://HOST:PORT`, `udp://HOST:PORT`, a URL"),
-            ),
-            ("redis:default", Err("`redis:default` is no destination")),
-            ("redis:6379", Err("`redis:6379` needs a protocol")),
-            ("tcp://127.1:80", Ok("tcp://127.0.0.1:80")),
-            ("10.0.0.5", Err("`10.0.0.5:PORT` needs a protocol")),
-            (
-                "db.example.com:5432",
-                Err("`db.example.com:5432` needs a protocol"),
-            ),
-            ("tcp://db.example.com", Err("`tcp://db.example.com` needs a port")),
-            ("tcp://db.example.com:0", Err("`0` is not a port")),
-            ("tcp://db.example.com:99999", Err("`99999` is not a port")),
-            ("h2://db.example.com:1", Err("`h2` is not a protocol")),
-            (
-                "https://user:pw@host/x",
-                Err(
-                    "the URL of a request with a user in it is refused whatever the policy says: ask about \
-                     `https://host`",
-                ),
-            ),
-            ("redis://user:pw@localhost/0", Ok("redis://localhost:6379")),
-            (
-                "host=db.example.com password=hunter2",
-                Err("keys and values are no destination"),
-            ),
-            (
-                "redis://:hunter2@a@b",
-                Err("what stands before the host is understood in two ways"),
-            ),
-            (
-                "postgres://u:p@db.example.com:1/x?y",
-                Ok("postgres://db.example.com:1"),
-            ),
-            ("tcp://10.0.0.0/8:80", Err("`10.0.0.0/8` is a network")),
-            ("https://10.0.0.0/8", Err("`10.0.0.0/8` is a network")),
-            ("10.0.0.0/8", Err("`10.0.0.0/8` is a network")),
-            ("tcp://[2001:db8::]/32:80", Err("`[2001:db8::]/32` is a network")),
-            ("http://10.0.0.1/8a", Ok("http://10.0.0.1:80")),
-            (
-                "tcp://2001:db8::1:80",
-                Err("an IPv6 address needs brackets: write `tcp://[2001:db8::1]:80`"),
-            ),
-            (
-                "http://::1/",
-                Err("an IPv6 address needs brackets: write `http://[::1]`"),
-            ),
-            ("2001:db8::1", Err("`[2001:db8::1]:PORT` needs a protocol")),
-            (
-                "tcp://db.example.com:5432/x",
-                Err("a socket has no path: ask about `tcp://db.example.com:5432`"),
-            ),
-            ("https:///a", Ok("https://self:443")),
-            ("http://:80/a", Ok("http://self:80")),
-            ("/a/b?c", Ok("http://self:80")),
-            ("http://self.alt/", Ok("http://self.alt:80")),
-            ("tcp://:80", Err("`` is not a host")),
-            (
-                "tcp://u:pw@db.example.com",
-                Err("`tcp://****@db.example.com` needs a port"),
-            ),
-            (
-                "u:pw@db.example.com:5432",
-                Err("`****@db.example.com:5432` needs a protocol"),
-            ),
-            ("u:pw@db.example.com", Err("`****@db.example.com` is not a host")),
-        ] {
-            match (text.parse::<Question>(), expected) {
-                (Ok(question), Ok(shown)) => assert_eq!(question.to_string(), shown, "{text}"),
-                (Err(error), Err(message)) => {
-                    assert!(error.to_string().starts_with(message), "{text}: {error}")
-                }
-                (found, _) => panic!("{text}: {found:?}"),
-            }
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
 //! What holds where TLS is opened on the connection that a question is about (TLS-1). By default that is the deny list, and
-//! goes without saying.
+//! goes without saying. Of a question about TLS itself, what it leaves open.
 
 use std::net::Ipv4Addr;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use outport_policy::{
     TlsNames, Transport, Usage,
 };
 
-use super::Question;
+use super::{Question, Verdict, undecided};
 
 /// A note of it, where there is one to make.
 pub(super) fn note(policy: &Policy, question: &Question) -> Option<String> {
@@ -33,6 +33,35 @@ pub(super) fn note(policy: &Policy, question: &Question) -> Option<String> {
         TlsNames::Required => "TLS on it has to name its server, which has to be on the list, too",
     };
     Some(format!("{said} (`--tls-names {mode}`)"))
+}
+
+/// A note on a question about a ClientHello, if it is one: what is not asked, and what would be judged otherwise.
+pub(super) fn note_of_hello(policy: &Policy, question: &Question, verdict: Verdict) -> Option<String> {
+    let Question::Tls { server, port } = question else {
+        return None;
+    };
+    let host = server.as_ref().map_or("HOST".to_owned(), ToString::to_string);
+    let mut note = format!(
+        "this is the ClientHello on a connection that is open; for the connection ask about `tcp://{host}:{port}`"
+    );
+    let mode = policy.operator().tls_names;
+    let further = match mode {
+        TlsNames::Off => "; nothing of TLS is looked at",
+        TlsNames::Denied => "; the author's list is not asked for names of TLS",
+        TlsNames::Allowed | TlsNames::Required
+            if verdict == Verdict::Denied && undecided::has_addresses(policy, Transport::Tcp, *port) =>
+        {
+            "; on a connection to an address that an entry has itself the author's list holds it to no name"
+        }
+        TlsNames::Allowed | TlsNames::Required => "",
+    };
+    if !further.is_empty() {
+        note += &format!("{further} (`--tls-names {mode}`)");
+    }
+    if let Some(Host::Address(_)) = server {
+        note += &format!("; most clients name no server where they connect to an address: `tls://:{port}`");
+    }
+    Some(note)
 }
 
 /// True if the list holds TLS there to no names. Of a name that depends on its addresses, but for an entry for every host.

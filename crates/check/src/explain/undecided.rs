@@ -99,13 +99,7 @@ impl Undecided {
 
     /// The answers that an entry permits by their addresses.
     pub(super) fn permitted(name: &Name, policy: &Policy, transport: Transport, port: u16) -> Self {
-        let protocol = Protocol::Socket(transport);
-        let permits = |entry: &&Entry| {
-            let mut schemes = entry.schemes().iter();
-            schemes.any(|scheme| scheme.permits(protocol) && entry.ports_for(scheme).contains(port))
-                && entry.hosts().iter().any(is_of_addresses)
-        };
-        let entries = policy.allow().entries().iter().filter(permits);
+        let entries = by_address(policy, transport, port);
         let (permitted_answers, more) = listed(entries.map(|entry| entry.cited().to_string()));
         Self {
             name: name.to_string(),
@@ -153,7 +147,7 @@ pub(super) fn unknown_names(
         } if stays_inside(name) => return None,
         Question::Request { scheme, port, .. } => Purpose::Port(Protocol::Url(scheme), *port),
         Question::Lookup { .. } => Purpose::AnyPort,
-        Question::Open { .. } => return None,
+        Question::Open { .. } | Question::Tls { .. } => return None,
     };
     let denying = operator.deny.entries().iter();
     let hosts = denying
@@ -195,6 +189,21 @@ pub(super) fn unknown_names(
 
 /// Denied names that a note names.
 const MOST_NAMED: usize = 3;
+
+/// True if an entry permits the port for addresses or networks that it names.
+pub(super) fn has_addresses(policy: &Policy, transport: Transport, port: u16) -> bool {
+    by_address(policy, transport, port).next().is_some()
+}
+
+/// The entries that permit the port for addresses or networks that they name.
+fn by_address(policy: &Policy, transport: Transport, port: u16) -> impl Iterator<Item = &Entry> {
+    let protocol = Protocol::Socket(transport);
+    policy.allow().entries().iter().filter(move |entry| {
+        let mut schemes = entry.schemes().iter();
+        schemes.any(|scheme| scheme.permits(protocol) && entry.ports_for(scheme).contains(port))
+            && entry.hosts().iter().any(is_of_addresses)
+    })
+}
 
 fn is_of_addresses(host: &HostPattern) -> bool {
     matches!(host, HostPattern::Address(_) | HostPattern::Network(_))

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use outport_policy::{HostPattern, TlsNames};
+use outport_policy::{HostPattern, TlsNames, text};
 
 use super::Exported;
 use super::nftables::Attached;
@@ -16,6 +16,7 @@ use super::request::{Request, Target};
 pub(super) fn notes(exported: &Exported, request: &Request<'_>) -> Vec<Note> {
     let mut notes: Vec<Note> = of_user(exported).into_iter().collect();
     if exported.flows().into_iter().any(|flow| exported.uses(flow)) {
+        notes.extend(of_parts(request));
         notes.extend(of_tls(exported, request));
         notes.push(of_sockets(request));
         notes.extend(of_bytes(request));
@@ -36,6 +37,29 @@ fn of_user(exported: &Exported) -> Option<Note> {
         )
     })
 }
+
+/// Parts of components that may reach less.
+fn of_parts(request: &Request<'_>) -> Option<Note> {
+    let (named, more) = request.parts.split_at(request.parts.len().min(MOST_NAMED));
+    let quoted: Vec<String> = named
+        .iter()
+        .map(|part| format!("`{}`", text::excerpt(part)))
+        .collect();
+    let mut about = format!("the lists of {}", quoted.join(", "));
+    if !more.is_empty() {
+        about.push_str(&format!(" and {} more", more.len()));
+    }
+    (!named.is_empty()).then(|| {
+        Note::new(
+            Differs::Wider,
+            about,
+            "Outport holds a part to a list of its own, inside its component's; the layer below sees one process",
+        )
+    })
+}
+
+/// Parts that a note names.
+const MOST_NAMED: usize = 3;
 
 /// Names that are held to TLS, where there are any.
 fn of_tls(exported: &Exported, request: &Request<'_>) -> Option<Note> {

@@ -19,6 +19,8 @@ pub struct Request<'a> {
     pub labels: Vec<(String, String)>,
     /// The policies of its components that are meant: all in one process. Without those of parts, which are never wider.
     pub policies: &'a [Policy],
+    /// The parts of these components that may reach less than the component does, as `ID/PART`.
+    pub parts: Vec<String>,
     /// The operator's side.
     pub operator: &'a Operator,
     /// What the process itself connects to.
@@ -39,6 +41,7 @@ impl<'a> Request<'a> {
             attached: Attached::default(),
             labels: Vec::new(),
             policies,
+            parts: Vec::new(),
             operator,
             needs: Vec::new(),
             direct: None,

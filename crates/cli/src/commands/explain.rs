@@ -33,8 +33,9 @@ use crate::terminal::{Terminal, print};
 /// Say what would happen to a destination, layer by layer, or what an app may reach.
 ///
 /// A destination is `tcp://10.0.0.5:5432`, `udp://…`, `https://api.example.com/`, `redis://cache.example.com`,
-/// `key-value:LABEL`, `sqlite:LABEL`, `llm:MODEL`, or a name for a look-up. Without one, the effective policy of every
-/// component. There may be several, of which each has its own answer.
+/// `key-value:LABEL`, `sqlite:LABEL`, `llm:MODEL`, or a name for a look-up. `tls://shop.example.com:443` is a ClientHello
+/// that names this server on a connection to that port, and `tls://:443` one that names none. Without a destination, the
+/// effective policy of every component. There may be several, of which each has its own answer.
 ///
 /// Exit status 1 says that a destination is denied, 3 that it depends on what its name resolves to: `--dns` says that.
 ///
@@ -333,7 +334,7 @@ impl Options {
     fn endpoints_of(&self, question: &Question) -> Vec<Endpoint> {
         let (host, port) = match question {
             Question::Socket { host, port, .. } | Question::Request { host, port, .. } => (host, *port),
-            Question::Open { .. } | Question::Lookup { .. } => return Vec::new(),
+            Question::Open { .. } | Question::Tls { .. } | Question::Lookup { .. } => return Vec::new(),
         };
         let addresses = match host {
             Host::Address(address) => vec![*address],
@@ -357,7 +358,7 @@ impl Options {
         let (scheme, host, port) = match question {
             Question::Socket { host, port, .. } => (None, host, *port),
             Question::Request { scheme, host, port } => (Some(scheme), host, *port),
-            Question::Open { .. } | Question::Lookup { .. } => return None,
+            Question::Open { .. } | Question::Tls { .. } | Question::Lookup { .. } => return None,
         };
         let is_inside = |name: &Name| name.is_service_chaining() || name.is_the_app_itself();
         if matches!(host, Host::Name(name) if is_inside(name)) {

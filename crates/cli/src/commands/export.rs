@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use outport_check::export::{Attached, Exported, Request, Target, is_name};
 use outport_check::{Diagnostic, policies};
 use outport_egress::EgressProxies;
-use outport_manifest::ResolvedApp;
+use outport_manifest::{InheritedKey, Part, ResolvedApp};
 use outport_policy::{Operator, Policy, text};
 
 use crate::app_options::AppOptions;
@@ -116,6 +116,7 @@ pub(super) fn export(options: &Options, terminal: Terminal) -> Result<i32, Failu
     let app = app.pulled(&options.operator.loading, terminal)?;
     let app = app.read_to_judge(&mut files)?;
     let operator = Arc::new(settings.operator.clone());
+    options.refuse_a_part(&app)?;
     let policies = options.policies(&app, &operator)?;
     let direct = settings.egress_proxies.as_ref().map(EgressProxies::direct);
     let name = &app.manifest.application.name.value;
@@ -128,6 +129,7 @@ pub(super) fn export(options: &Options, terminal: Terminal) -> Result<i32, Failu
             To::NetworkPolicy | To::Cilium => labels::selected(&options.pod_label, name)?,
         },
         resolves_denied: settings.resolve_disallowed,
+        parts: narrower_parts(&app, &policies),
         needs: needs::of(&app, &policies, &settings, options.to.target(), terminal)?,
         direct: direct.map(|exceptions| exceptions.patterns().collect()),
         ..Request::new(name, &policies, &operator)
@@ -176,6 +178,25 @@ impl Options {
         Err(Failure::unusable(Diagnostic::error(what)))
     }
 
+    /// A part of a component runs in its process, so no layer below can hold it alone.
+    fn refuse_a_part(&self, app: &ResolvedApp) -> Result<(), Failure> {
+        let Some(wanted) = &self.component else {
+            return Ok(());
+        };
+        let mut parts = app.parts().map(|(part, _)| part);
+        let Some(part) = parts.find(|part| id_of(part) == *wanted) else {
+            return Ok(());
+        };
+        let (whole, part) = (part.component.as_str(), text::excerpt(wanted));
+        let error = Diagnostic::error(format!(
+            "`{part}` is a part of the component `{whole}` and runs in its process, which the layer below cannot take apart"
+        ));
+        Err(Failure::unusable(error.helped_by(format!(
+            "`--component {whole}` exports what the component may reach with all its parts; Outport holds the part to its own \
+             list, which `outport explain --component '{part}'` shows"
+        ))))
+    }
+
     /// The policies of the components that are meant. Parts are never wider than their component.
     fn policies(&self, app: &ResolvedApp, operator: &Arc<Operator>) -> Result<Vec<Policy>, Failure> {
         let components = &app.manifest.components;
@@ -199,6 +220,20 @@ impl Options {
         }
         Ok(all)
     }
+}
+
+fn id_of(part: &Part<'_>) -> String {
+    format!("{}/{}", part.component, part.name)
+}
+
+/// The parts of the components that may reach less than these do.
+fn narrower_parts(app: &ResolvedApp, policies: &[Policy]) -> Vec<String> {
+    let parts = app.parts().filter(|(part, own)| {
+        let is_meant = |policy: &Policy| policy.component() == part.component.as_str();
+        let inherits = part.inherits.includes(InheritedKey::AllowedOutboundHosts);
+        policies.iter().any(is_meant) && (own.is_some() || !inherits)
+    });
+    parts.map(|(part, _)| id_of(&part)).collect()
 }
 
 fn object_name(text: &str) -> Result<String, &'static str> {

@@ -120,6 +120,20 @@ impl Lane {
         [0, 1].map(|index: usize| state.windows[index].as_ref().map_or(0, Window::sent))
     }
 
+    /// What is sent of the bound in force of which the greatest part is, and that bound in bytes.
+    pub(super) fn nearest(&self) -> Option<(u64, u64)> {
+        let now = self.now();
+        let mut state = self.lock();
+        state.advance(now);
+        let windows = state.windows.iter().flatten();
+        let used = windows.map(|window| (window.sent(), window.bound().bytes.get()));
+        used.max_by(|(sent, bytes), (other_sent, other_bytes)| {
+            let [one, other] = [(sent, other_bytes), (other_sent, bytes)]
+                .map(|(sent, bytes)| u128::from(*sent) * u128::from(*bytes));
+            one.cmp(&other)
+        })
+    }
+
     /// True if no more may be sent until a time is over.
     pub(super) fn is_used_up(&self) -> bool {
         let now = self.now();

@@ -404,3 +404,31 @@ async fn what_is_received_is_read_no_faster_than_it_may_be_and_the_end_is_told()
     assert_eq!(sum, 40_000);
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
+
+// proves: BUD-3
+#[tokio::test]
+async fn what_is_sent_of_the_nearest_bound_is_told_and_that_there_is_none_any_more() {
+    let world = world(sent(1000, 3600));
+    let egress = world.egress();
+    let enforcer = instance(&egress, &["*://*:*"]);
+    let (listener, at) = listener();
+    let (_socket, _receiving, mut sending) = connected(&enforcer, at).await;
+    let _peer = listener.accept().unwrap();
+    poll_fn(|cx| sending.poll_send(cx, &[1; 300])).await.unwrap();
+    let told = || {
+        egress.collect();
+        ["used", "limit"].map(|what| {
+            world
+                .counted
+                .value(&format!("outport_budget_{what}{{web,sent_bytes}}"))
+        })
+    };
+    assert_eq!(told(), [Some(300.0), Some(1000.0)]);
+    // Of its own bound the greater part is used.
+    let mut operator = Operator::clone(&egress.operator());
+    operator.quotas.bytes = ByteBudgets::new(sent(1000, 3600), [("web".into(), sent(400, 60))]);
+    egress.replace_operator(operator);
+    assert_eq!(told(), [Some(300.0), Some(400.0)]);
+    load(&egress, Configured::default());
+    assert_eq!(told(), [Some(0.0), Some(f64::INFINITY)]);
+}

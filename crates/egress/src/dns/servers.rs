@@ -9,13 +9,15 @@
 //!
 //! The two families of a look-up are asked for at the same time, each for itself, and share a [`Front`]: what a server
 //! has answered for one family is not held up by one before it that is silent for the other. The other family goes to
-//! the server that answers, and so does what the look-up asks next on the way along its aliases.
+//! the server that answers, and so does what the look-up asks next on the way along its aliases. All of its questions
+//! together have a bound ([`QUESTIONS`]), so that servers cannot make a flood of one look-up.
 //!
 //! Each server has a client of its own, since the library chooses among the servers of one client by itself, and takes
 //! a server that fails for the end of it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts, ServerOrderingStrategy};
@@ -34,8 +36,11 @@ pub(super) struct Servers {
     servers: Arc<[NameServerPool<TokioRuntimeProvider>]>,
 }
 
-/// The foremost server that the questions of one look-up are still put to first.
-pub(super) struct Front(watch::Sender<usize>);
+/// The foremost server that the questions of one look-up are still put to first, and how many more it may put.
+pub(super) struct Front {
+    server: watch::Sender<usize>,
+    questions: AtomicUsize,
+}
 
 impl Servers {
     /// Clients of `servers`. Must be called within a runtime.
@@ -56,7 +61,7 @@ impl Servers {
     /// # Errors
     ///
     /// The error that an answer without records stands for, or, if nobody answered, why: that the servers refuse only
-    /// if each of them does.
+    /// if each of them does. That a look-up has put as many questions as it may ([`QUESTIONS`]).
     pub(super) async fn ask<T>(
         &self,
         question: &Query,
@@ -67,7 +72,10 @@ impl Servers {
         let mut remaining = (0..self.servers.len()).collect::<Vec<_>>();
         for further in 0..=FURTHER_TRIES {
             for index in std::mem::take(&mut remaining) {
-                let answer = self.ask_one(index, question);
+                let answer = async {
+                    front.count(question)?;
+                    self.ask_one(index, question).await
+                };
                 // Only in the first round: one that was passed over is asked in the next, and then waited for.
                 let answer = if further == 0 {
                     tokio::select! {
@@ -94,6 +102,7 @@ impl Servers {
                         front.answered(index);
                         return Err(error);
                     }
+                    Err(NoResponse::TooMany(error)) => return Err(error),
                     Err(NoResponse::Failed(error)) => {
                         tracing::debug!(%question, server = index, %error, "a DNS server does not answer");
                         remaining.push(index);
@@ -133,6 +142,8 @@ enum NoResponse {
     Empty(ResolveError),
     /// The server failed or was silent. It may do better when it is asked again.
     Failed(ResolveError),
+    /// The look-up has put as many questions as it may. Nobody was asked.
+    TooMany(ResolveError),
     /// The server answered what nobody asked, or with aliases that lead nowhere, and is not asked again.
     Unusable(ResolveError),
 }
@@ -140,12 +151,33 @@ enum NoResponse {
 impl Front {
     /// That of a look-up which has asked nobody.
     pub(super) fn new() -> Self {
-        Self(watch::Sender::new(0))
+        Self {
+            server: watch::Sender::new(0),
+            questions: AtomicUsize::new(QUESTIONS),
+        }
+    }
+
+    /// Counts a question to one server, which is refused when there were too many of the look-up.
+    fn count(&self, question: &Query) -> Result<(), NoResponse> {
+        let left = |left: usize| left.checked_sub(1);
+        match self
+            .questions
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left)
+        {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let detail = format!(
+                    "more than {QUESTIONS} questions to servers, the last one for `{}`",
+                    question.name()
+                );
+                Err(NoResponse::TooMany(ResolveError::Failed { detail }))
+            }
+        }
     }
 
     /// The server `index` has answered.
     fn answered(&self, index: usize) {
-        self.0.send_if_modified(|front| {
+        self.server.send_if_modified(|front| {
             let moved = *front < index;
             *front = index.max(*front);
             moved
@@ -156,7 +188,7 @@ impl Front {
     async fn passed(&self, index: usize) {
         let behind = |front: &usize| *front > index;
         // The sender is `self`, so this ends only with what is waited for.
-        let _ = self.0.subscribe().wait_for(behind).await;
+        let _ = self.server.subscribe().wait_for(behind).await;
     }
 }
 
@@ -214,6 +246,10 @@ fn resolve_error(error: NetError) -> ResolveError {
 
 /// The number of times that the servers are asked again when nobody answered.
 const FURTHER_TRIES: usize = 2;
+
+/// As many questions as the look-up of one name puts to servers (BUD-1): both families, the names on the way, and those that
+/// are asked again counted together. The longest way in answers of one alias each takes 34.
+pub(super) const QUESTIONS: usize = 48;
 
 /// The time that one server may take for one try.
 const TRY_TIME: Duration = Duration::from_millis(2000);

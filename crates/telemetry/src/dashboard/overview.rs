@@ -208,6 +208,12 @@ impl Overview {
         ] {
             add(what, Some(option), most_used(counts, budget), false);
         }
+        add(
+            "Bytes sent in their time, of the component with most",
+            Some("--max-sent"),
+            most_used(counts, "sent_bytes"),
+            true,
+        );
         let instances = self.bounds.instances.map(|bound| bound as f64);
         add(
             "Instances",

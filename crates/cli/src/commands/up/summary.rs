@@ -11,7 +11,7 @@ use outport_check::{
 use outport_manifest::{
     ComponentId, Executor, HttpAnswer, HttpTrigger, InheritedKey, Part, ResolvedApp, Route,
 };
-use outport_policy::{Entry, Limit, text};
+use outport_policy::{Entry, Limit, NameLimits, Quotas, text};
 use outport_runtime::app::App;
 use outport_runtime::guest_pre::GuestPre;
 use outport_runtime::http::RouteAnswer;
@@ -228,6 +228,7 @@ impl Summary<'_> {
         let lines = [
             ("denies", denied),
             ("bounds the bytes of", bounded.join("; ")),
+            ("bounds the names of", bounds_of_names(quotas)),
             ("refuses", refused.unwrap_or_default()),
             ("lifts the limit on", lifted.join(", ")),
             (
@@ -318,6 +319,32 @@ fn reach_of_part(part: &Part<'_>, list: Option<&[Entry]>) -> String {
         Some([]) => "nothing".into(),
         Some(list) => format!("of what `{}` may: {}", part.component, reach(list)),
     }
+}
+
+/// The budgets of names that the operator has set: those of all components where they are not the defaults, and those that
+/// single components have.
+fn bounds_of_names(quotas: &Quotas) -> String {
+    let default = Quotas::default();
+    let set = |own: u32, default: u32| (own != default).then_some(own);
+    let all = NameLimits {
+        lookups_per_minute: set(quotas.lookups_per_minute, default.lookups_per_minute),
+        names_per_wildcard: set(quotas.names_per_wildcard, default.names_per_wildcard),
+    };
+    let shown = |whose: String, limits: &NameLimits| {
+        let lookups = limits
+            .lookups_per_minute
+            .map(|most| format!("{most} look-ups a minute"));
+        let names = limits
+            .names_per_wildcard
+            .map(|most| format!("{most} names an hour below a wildcard"));
+        let parts: Vec<String> = lookups.into_iter().chain(names).collect();
+        (!parts.is_empty()).then(|| format!("{whose}: {}", parts.join(", ")))
+    };
+    let single = quotas.names_of_components.iter();
+    let single = single.filter_map(|(id, limits)| shown(format!("`{}`", text::message(id)), limits));
+    let every = shown("each component".to_owned(), &all);
+    let bounded: Vec<String> = every.into_iter().chain(single.take(MOST_BUDGETS)).collect();
+    bounded.join("; ")
 }
 
 /// An entry that permits nothing does not stand there like any other.

@@ -1,5 +1,6 @@
 //! Several servers (DNS-14).
 
+use super::super::super::servers::QUESTIONS;
 use super::*;
 
 fn both(v4: Reply, v6: Reply) -> Table {
@@ -190,4 +191,64 @@ async fn every_name_can_be_asked_for_and_led_to() {
         let led = server.resolver().resolve(&name("alias.example")).await.unwrap();
         assert_eq!(led.chain, [name(text)], "{text}");
     }
+}
+
+/// Nobody says which look-up a message is of, so none is ever asked for by more of them than this (BUD-1).
+// proves: BUD-1
+#[tokio::test]
+async fn servers_do_not_make_a_flood_of_one_look_up() {
+    let fails = || {
+        both(
+            Reply::Code(ResponseCode::ServFail),
+            Reply::Code(ResponseCode::ServFail),
+        )
+    };
+    let mut servers = Vec::new();
+    for _ in 0..16 {
+        servers.push(Server::start(fails()).await);
+    }
+    let all: Vec<&Server> = servers.iter().collect();
+    let resolver = resolver(&all);
+    let asked = || servers.iter().map(|server| server.asked().len()).sum::<usize>();
+    let question = name("db.example");
+    assert_eq!(result(resolver.resolve(&question).await), "Failed");
+    // Without a bound it would be each of them three times for both families, which is 96.
+    assert_eq!(asked(), QUESTIONS);
+    // The next look-up has as many of its own.
+    assert_eq!(result(resolver.resolve(&question).await), "Failed");
+    assert_eq!(asked(), 2 * QUESTIONS);
+}
+
+#[tokio::test]
+async fn the_longest_way_of_aliases_has_room_behind_servers_that_fail() {
+    let alias = |from: usize| {
+        let owner = format!("n{from}.example");
+        Reply::Records(vec![cname(&owner, 0, &format!("n{}.example", from + 1))])
+    };
+    let names: Vec<&'static str> = (0..=16)
+        .map(|number| &*format!("n{number}.example").leak())
+        .collect();
+    let mut table = Table::new();
+    for (number, name) in names.iter().enumerate().take(16) {
+        table.insert((name, RecordType::A), alias(number));
+        table.insert((name, RecordType::AAAA), alias(number));
+    }
+    table.insert(
+        (names[16], RecordType::A),
+        Reply::Records(vec![a(names[16], 0, "10.0.0.2")]),
+    );
+    table.insert(
+        (names[16], RecordType::AAAA),
+        Reply::Records(vec![aaaa(names[16], 0, "fd00::2")]),
+    );
+    let refuses = |name| {
+        [RecordType::A, RecordType::AAAA].map(|family| ((name, family), Reply::Code(ResponseCode::ServFail)))
+    };
+    let failing = || Table::from_iter(names.iter().flat_map(|name| refuses(*name)));
+    let (one, other) = (Server::start(failing()).await, Server::start(failing()).await);
+    let good = Server::start(table).await;
+    let answer = resolver(&[&one, &other, &good])
+        .resolve(&name("n0.example"))
+        .await;
+    assert_eq!(result(answer), "10.0.0.2 fd00::2 Whole");
 }
