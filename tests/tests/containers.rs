@@ -7,6 +7,7 @@ mod bad_images;
 mod cri;
 mod ends;
 mod images;
+mod manifests;
 mod node;
 mod operators;
 mod pod;

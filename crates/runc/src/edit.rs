@@ -73,6 +73,10 @@ impl Edit {
         edit.arguments.push(manifest.path.to_string_lossy().into_owned());
         require_free(container, image, settings)?;
         if let Some(config) = &settings.config {
+            // The option would be silently taken instead of the variable, and the pod's denials with it.
+            if container.has_any(&["OUTPORT_CONFIG"]) {
+                return Err(Failure::TwoConfigurations);
+            }
             edit.mounts.push(bind(config, CONFIG));
             edit.arguments.push(format!("--config={CONFIG}/outport.toml"));
         }

@@ -52,6 +52,11 @@ pub(crate) enum Failure {
         machine: String,
         node: &'static str,
     },
+    #[error(
+        "the container's environment has `OUTPORT_CONFIG`, and this node gives apps a configuration of its own, which would \
+         take its place; name a runtime config file by `RUNTIME_CONFIG_FILE` instead"
+    )]
+    TwoConfigurations,
     /// The app is wrong.
     #[error("the manifest {} cannot be read: {problem}", text::path(path))]
     UnreadableManifest { path: PathBuf, problem: String },

@@ -59,13 +59,20 @@ fn a_config_map_that_is_swapped_under_load_is_loaded_again() {
 #[test]
 fn what_the_node_denies_no_pod_lifts_and_it_is_loaded_again() {
     let Some(node) = Node::shared() else { return };
-    node.import(
-        "denied",
-        &[script_app("denied", TO_THE_NODE).variable("OUTPORT_CONFIG=/nowhere/outport.toml")],
-    );
+    let named = script_app("denied-and-named", TO_THE_NODE).variable("OUTPORT_CONFIG=/etc/mine.toml");
+    node.import("denied", &[script_app("denied", TO_THE_NODE), named]);
     let pod = Pod::start(node, STRICT);
-    let app =
-        pod.run(Wanted::image("denied").variable("OUTPORT_DISALLOWED_OUTBOUND_HOSTS", "*://192.0.2.1:*"));
+    let refused = pod
+        .try_run(Wanted::image("denied-and-named"))
+        .expect_err("two configurations");
+    assert!(
+        refused
+            .0
+            .contains("this node gives apps a configuration of its own"),
+        "{refused}"
+    );
+    let wanted = Wanted::image("denied").variable("OUTPORT_DISALLOWED_OUTBOUND_HOSTS", "*://192.0.2.1:*");
+    let app = pod.run(wanted);
     pod.answer(&app, "http://127.0.0.1/hello");
     assert_eq!(statement(&pod, 80, CONNECT), "access-denied");
     fs::write(node.path("pods/outport.toml.new"), "max-requests = 100\n").expect("a file of our own");
