@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct CommandLine {
     /// The bundle of a container that is made: that of `--bundle`, else the working directory. None for the other commands.
     pub(crate) bundle: Option<PathBuf>,
+    /// True where a container is made from a checkpoint.
+    pub(crate) is_restored: bool,
     /// Where errors are written to, beside standard error.
     pub(crate) log: Log,
 }
@@ -60,6 +62,7 @@ impl CommandLine {
             "log-format" => line.log.format = LogFormat::Text,
             _ => {}
         });
+        line.is_restored = command.is_some_and(|command| command == "restore");
         if command.is_some_and(|command| command == "create" || command == "run") {
             let mut bundle = PathBuf::from(".");
             options(&mut rest, &OF_CREATE, |name, value| {
@@ -139,6 +142,12 @@ mod tests {
         for (line, bundle) in rows {
             assert_eq!(read(line).bundle.as_deref(), bundle.map(Path::new), "{line}");
         }
+    }
+
+    #[test]
+    fn a_checkpoint_is_noticed() {
+        assert!(read("--root /r restore --bundle /b shop").is_restored);
+        assert!(!read("--root restore create --bundle /b restore").is_restored);
     }
 
     #[test]

@@ -46,16 +46,6 @@ pub(crate) struct Edit {
     mounts: Vec<Value>,
 }
 
-/// True if a configuration is that of an app under this `outport` already: somebody makes the same bundle's container again.
-pub(crate) fn is_done(container: &Container, outport: &Path) -> bool {
-    let is_program = container.arguments.first().is_some_and(|first| first == PROGRAM);
-    is_program
-        && container
-            .mounts
-            .iter()
-            .any(|mount| mount.destination == Path::new(PROGRAM) && mount.bound.as_deref() == Some(outport))
-}
-
 impl Edit {
     /// Decides what is changed.
     pub(crate) fn plan(

@@ -33,6 +33,8 @@ mod image;
 mod programs;
 mod report;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -63,6 +65,10 @@ fn become_runc(line: &CommandLine, arguments: &[OsString]) -> Result<std::conver
     if let Some(bundle) = &line.bundle {
         prepare(bundle, &settings)?;
     }
+    // What runs in a checkpoint is not seen here.
+    if line.is_restored && settings.ordinary_containers == OrdinaryContainers::Refuse {
+        return Err(Failure::Checkpoint);
+    }
     Err(programs::exec(&runc, arguments))
 }
 
@@ -73,18 +79,14 @@ fn prepare(path: &Path, settings: &Settings) -> Result<(), Failure> {
     if container.is_sandbox {
         return Ok(());
     }
-    let outport = programs::outport(settings)?;
-    if edit::is_done(&container, &outport) {
-        return Ok(());
-    }
     let image = Image::open(&container)?;
     let manifest = match app::find(&container, &image)? {
         Found::App(manifest) => manifest,
         Found::Program(_) if settings.ordinary_containers == OrdinaryContainers::Run => return Ok(()),
         Found::Program(program) => return Err(Failure::OrdinaryContainer { program }),
     };
-    let env = container.environment.clone();
-    examine::examine(&manifest, &image, env)?;
+    examine::examine(&manifest, &image, container.environment.clone())?;
+    let outport = programs::outport(settings)?;
     let edit = edit::Edit::plan(&container, &image, &manifest, &outport, settings)?;
     edit.apply(bundle.configuration_mut());
     bundle.replace()

@@ -44,6 +44,10 @@ pub(crate) enum Failure {
     )]
     OrdinaryContainer { program: String },
     #[error(
+        "a container that is restored from a checkpoint is not run: this node runs apps with a spin.toml only; start it anew"
+    )]
+    Checkpoint,
+    #[error(
         "the program `{}` of the image is for {machine}, and this node is {node}; take an image for the node's architecture",
         text::quote(program)
     )]

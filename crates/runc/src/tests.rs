@@ -1,0 +1,264 @@
+//! What becomes of a bundle: from `config.json` to `config.json`.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A bundle whose image has nothing in it yet.
+struct Made {
+    folder: tempfile::TempDir,
+    settings: Settings,
+    configuration: Value,
+}
+
+const MANIFEST: &str = "spin_manifest_version = 2\napplication.name = \"shop\"\n[[trigger.http]]\nroute = \"/...\"\n\
+                        component = \"web\"\n[component.web]\nsource = \"web.wasm\"\n";
+
+impl Made {
+    fn new(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let outport = folder.path().join("outport");
+        fs::create_dir(folder.path().join("rootfs")).expect("a folder of our own");
+        fs::write(&outport, "").expect("a file of our own");
+        fs::set_permissions(&outport, fs::Permissions::from_mode(0o755)).expect("a file of our own");
+        let settings = Settings {
+            outport: Some(outport),
+            ..Settings::default()
+        };
+        let configuration = json!({
+            "ociVersion": "1.0.2",
+            "annotations": { "io.kubernetes.cri.container-type": "container" },
+            "root": { "path": "rootfs" },
+            "process": { "args": arguments, "cwd": "/", "env": ["PATH=/bin"], "user": { "uid": 65532, "gid": 1 } },
+            "mounts": [{ "destination": "/proc", "type": "proc", "source": "proc" }],
+        });
+        Self {
+            folder,
+            settings,
+            configuration,
+        }
+    }
+
+    fn file(self, path: &str, content: &str) -> Self {
+        let path = self.root().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder of our own");
+        fs::write(path, content).expect("a file of our own");
+        self
+    }
+
+    /// An app in a directory.
+    fn app(self, directory: &str) -> Self {
+        self.file(&format!("{directory}spin.toml"), MANIFEST)
+            .file(&format!("{directory}web.wasm"), "\0asm")
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("rootfs")
+    }
+
+    fn with(mut self, pointer: &str, value: Value) -> Self {
+        *self.configuration.pointer_mut(pointer).expect("there is one") = value;
+        self
+    }
+
+    fn prepared(&self) -> Result<Value, String> {
+        let file = self.folder.path().join("config.json");
+        fs::write(&file, self.configuration.to_string()).expect("a file of our own");
+        prepare(self.folder.path(), &self.settings).map_err(|failure| failure.to_string())?;
+        Ok(serde_json::from_slice(&fs::read(file).expect("it is there")).expect("JSON"))
+    }
+}
+
+#[test]
+fn what_a_container_is_follows_from_its_command_and_its_image() {
+    let shell = |made: Made| made.file("bin/sh", "#!");
+    let rows = [
+        (
+            "the entrypoint names the manifest",
+            Made::new(&["/spin.toml"]).app(""),
+            vec!["/spin.toml"],
+        ),
+        (
+            "SpinKube's command",
+            Made::new(&["/"]).app(""),
+            vec!["/spin.toml"],
+        ),
+        (
+            "a command of another runtime",
+            Made::new(&["spin", "up"]).app(""),
+            vec!["/spin.toml"],
+        ),
+        (
+            "a program beside the manifest",
+            shell(Made::new(&["sh"])).app(""),
+            vec!["/spin.toml"],
+        ),
+        (
+            "a directory",
+            Made::new(&["/app"]).app("app/"),
+            vec!["/app/spin.toml"],
+        ),
+        (
+            "another name",
+            Made::new(&["/app/./shop.toml"])
+                .app("app/")
+                .file("app/shop.toml", MANIFEST),
+            vec!["/app/shop.toml"],
+        ),
+        (
+            "options behind it",
+            Made::new(&["/spin.toml", "--max-requests", "7"]).app(""),
+            vec!["/spin.toml", "--max-requests", "7"],
+        ),
+        (
+            "the working directory",
+            Made::new(&["serve"])
+                .app("app/")
+                .with("/process/cwd", json!("/app")),
+            vec!["/app/spin.toml"],
+        ),
+    ];
+    for (what, made, expected) in rows {
+        let edited = made.prepared().expect(what);
+        let mut arguments = vec!["/.outport/outport", "up", "-f"];
+        arguments.extend(expected);
+        assert_eq!(edited["process"]["args"], json!(arguments), "{what}");
+    }
+    let rows = [
+        ("a program of the PATH", shell(Made::new(&["sh", "-c", "exit"]))),
+        ("a program by its path", shell(Made::new(&["/bin/sh"]))),
+        (
+            "a program where a manifest lies around",
+            shell(Made::new(&["sh"]))
+                .app("src/")
+                .with("/process/cwd", json!("/src")),
+        ),
+        (
+            "a sandbox",
+            Made::new(&["/pause"]).app("").with(
+                "/annotations",
+                json!({ "io.kubernetes.cri.container-type": "sandbox" }),
+            ),
+        ),
+    ];
+    for (what, mut made) in rows {
+        assert_eq!(made.prepared().as_ref(), Ok(&made.configuration), "{what}");
+        made.settings.ordinary_containers = OrdinaryContainers::Refuse;
+        assert_eq!(made.prepared().is_ok(), what == "a sandbox", "{what}");
+    }
+}
+
+#[test]
+fn an_app_gets_its_program_its_places_and_spinkubes_defaults() {
+    let made = Made::new(&["/spin.toml"]).app("").file("runtime-config.toml", "");
+    let edited = made.prepared().expect("an app");
+    let outport = made.settings.outport.as_ref().expect("set");
+    let in_memory = |place: &str| {
+        json!({ "destination": place, "type": "tmpfs", "source": "tmpfs",
+                "options": ["nosuid", "nodev", "mode=0700", "uid=65532", "gid=1"] })
+    };
+    let mounts = json!([
+        { "destination": "/proc", "type": "proc", "source": "proc" },
+        { "destination": "/.outport/outport", "type": "bind", "source": outport, "options": ["bind", "ro", "nosuid", "nodev"] },
+        in_memory("/.outport/cache"),
+        in_memory("/.spin"),
+    ]);
+    assert_eq!(edited["mounts"], mounts);
+    let environment = json!([
+        "PATH=/bin",
+        "SPIN_HTTP_LISTEN_ADDR=0.0.0.0:80",
+        "RUNTIME_CONFIG_FILE=/runtime-config.toml",
+        "CACHE_DIRECTORY=/.outport/cache",
+    ]);
+    assert_eq!(edited["process"]["env"], environment);
+    // All else is as it was.
+    let mut rest = edited.clone();
+    for pointer in ["/process/args", "/process/env", "/mounts"] {
+        *rest.pointer_mut(pointer).expect("there") =
+            made.configuration.pointer(pointer).expect("there").clone();
+    }
+    assert_eq!(rest, made.configuration);
+}
+
+#[test]
+fn what_somebody_said_stays() {
+    let own = json!([
+        "OUTPORT_LISTEN=0.0.0.0:1",
+        "OUTPORT_CACHE_DIR=/c",
+        "RUNTIME_CONFIG_FILE=/r",
+        "SPIN_STATE_DIR=/s"
+    ]);
+    let made = Made::new(&["/spin.toml"])
+        .app("")
+        .file("runtime-config.toml", "")
+        .with("/process/env", own.clone());
+    let edited = made.prepared().expect("an app");
+    assert_eq!(edited["process"]["env"], own);
+    assert_eq!(edited["mounts"].as_array().map(Vec::len), Some(2));
+    // State that the image has, or that would lie behind a link, is not hidden.
+    let with_state = Made::new(&["/spin.toml"]).app("").file(".spin/kept.db", "x");
+    let with_link = Made::new(&["/spin.toml"]).app("");
+    symlink("/etc", with_link.root().join(".spin")).expect("a link");
+    for made in [with_state, with_link] {
+        let edited = made.prepared().expect("an app");
+        assert!(!edited["mounts"].to_string().contains("/.spin"), "{edited}");
+    }
+}
+
+#[test]
+fn options_of_the_node_stand_before_those_of_the_pod() {
+    let mut made = Made::new(&["/spin.toml", "--grace", "1s"]).app("");
+    made.settings.options = vec!["--max-requests".into(), "7".into()];
+    made.settings.config = Some("/etc/outport/pods".into());
+    let edited = made.prepared().expect("an app");
+    let expected = json!([
+        "/.outport/outport",
+        "up",
+        "-f",
+        "/spin.toml",
+        "--config=/.outport/config/outport.toml",
+        "--max-requests",
+        "7",
+        "--grace",
+        "1s",
+    ]);
+    assert_eq!(edited["process"]["args"], expected);
+    let made = made.with("/process/env", json!(["OUTPORT_CONFIG=/mine.toml"]));
+    let said = made.prepared().expect_err("two configurations");
+    assert!(said.contains("`OUTPORT_CONFIG`"), "{said}");
+}
+
+#[test]
+fn a_container_is_made_again_in_the_root_of_an_earlier_one() {
+    // What runc leaves behind where it mounted.
+    let made = Made::new(&["/spin.toml"]).app("").file(".outport/outport", "");
+    for folder in [".outport/cache", ".spin"] {
+        fs::create_dir_all(made.root().join(folder)).expect("a folder of our own");
+    }
+    let edited = made.prepared().expect("an app");
+    assert_eq!(edited["mounts"].as_array().map(Vec::len), Some(4));
+    // But a configuration that was edited already is nobody's to hand in.
+    let again = Made {
+        configuration: edited,
+        ..made
+    };
+    assert!(
+        again
+            .prepared()
+            .expect_err("a volume")
+            .contains("has a volume at /.outport/outport")
+    );
+}
+
+#[test]
+fn a_program_of_the_node_that_others_can_write_to_is_not_mounted() {
+    let made = Made::new(&["/spin.toml"]).app("");
+    let outport = made.settings.outport.as_deref().unwrap_or(Path::new("/"));
+    fs::set_permissions(outport, fs::Permissions::from_mode(0o775)).expect("a file of our own");
+    let said = made.prepared().expect_err("anybody's program");
+    assert!(said.contains("others than its owner may write to it"), "{said}");
+}
