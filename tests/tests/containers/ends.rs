@@ -74,7 +74,7 @@ fn a_pod_that_is_stopped_is_unready_first_and_answers_what_it_has() {
         admin("readyz").is_ok_and(|(status, _)| status == 200)
     });
     thread::scope(|scope| {
-        let slow = scope.spawn(|| pod.ask("http://127.0.0.1/", Some("wait 4000")));
+        let slow = scope.spawn(|| pod.ask("http://127.0.0.1/", Some("wait 8000")));
         until("the request is at work", || {
             admin("metrics").is_ok_and(|(_, metrics)| {
                 metrics.contains("outport_http_requests_active{component=\"web\"} 1")
