@@ -60,6 +60,8 @@ impl Node {
     }
 
     fn start() -> Self {
+        // It takes a while, and whoever ends the tests meanwhile leaves no folder behind.
+        static_outport();
         let folder = tempfile::Builder::new()
             .prefix("outport-node-")
             .tempdir()
