@@ -299,6 +299,27 @@ fn a_rotated_log_is_one_and_what_cannot_be_read_hides_nothing() {
     assert_eq!(none.stdout, "");
 }
 
+#[test]
+fn a_filter_that_lets_nothing_pass_says_so() {
+    let log = Logged::of(denial(1, "web", "10.0.0.5:80"));
+    let rows: [(&[&str], &[&str]); 4] = [
+        (&["--component", "wbe"], &["no record is of a component `wbe`"]),
+        (
+            &["--component", "web", "--code", "allow.prot"],
+            &["there is no code `allow.prot`", "`allow.port`"],
+        ),
+        (&["--component", "web", "--code", "allow.*"], &[]),
+        (&["--code", "allow.port", "--since", "7d"], &[]),
+    ];
+    for (options, expected) in rows {
+        let told = log.audit(options).stderr;
+        assert_eq!(told.is_empty(), expected.is_empty(), "{options:?}: {told}");
+        for part in expected {
+            assert!(told.contains(part), "{options:?}: {told}");
+        }
+    }
+}
+
 // proves: RSN-4
 #[test]
 fn nothing_in_a_log_is_obeyed_by_a_terminal_or_a_spreadsheet() {

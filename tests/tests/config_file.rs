@@ -152,6 +152,7 @@ fn sample(name: &str, property: &Value) -> Value {
         "admin-listen" | "dashboard" | "listen" => json!("127.0.0.1:0"),
         "key-value" => json!(["a=b"]),
         "max-compile-memory" | "max-memory-total" => json!("65M"),
+        "max-sent" => json!("1M/1h"),
         "disallowed-outbound-hosts" => json!(["*://a.test:*"]),
         "dns-server" => json!(["9.9.9.9"]),
         "egress-proxy" => json!("http://a.test:3128"),

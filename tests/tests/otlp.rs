@@ -295,7 +295,16 @@ fn metrics_denials_and_what_guests_print_come_with_the_name_of_the_app() {
     );
     assert!(text_of(&resource.attributes, "service.instance.id").is_some());
 
-    until(format!("both lines\n{app}"), || collector.lines().len() >= 2);
+    // Others come before: what is warned of at the start.
+    let has = |part: &str| {
+        let lines = collector.lines();
+        lines
+            .iter()
+            .any(|line| text(line.body.as_ref()).is_some_and(|body| body.contains(part)))
+    };
+    until(format!("both lines\n{app}"), || {
+        has("/echo?hello") && has("192.0.2.7")
+    });
     let lines = collector.lines();
     let line = |part: &str| {
         let mut found = lines

@@ -12,9 +12,13 @@ mod grants;
 mod hard_limits;
 #[path = "lookups.rs"]
 mod lookups;
+#[path = "name_budgets.rs"]
+mod name_budgets;
 #[path = "outcomes.rs"]
 mod outcomes;
 #[path = "quotas.rs"]
 mod quotas;
 #[path = "runtime_limits.rs"]
 mod runtime_limits;
+#[path = "tls_names.rs"]
+mod tls_names;

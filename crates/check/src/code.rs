@@ -54,6 +54,9 @@ codes! {
     /// An entry that switches the rebinding guard off (DNS-9).
     AnyAddress = "entry.any-address", Warning,
         "an entry for a wide network lets any name lead to this machine or link";
+    /// An entry for addresses on ports that names have, where these hold connections (TLS-1).
+    UnheldNames = "entry.unheld-names", Warning,
+        "an entry for addresses lets TLS be for any name on a port where connections are held to names";
     /// An IPv4 network without one for IPv6 (VAL-4).
     V4Only = "entry.v4-only", Warning, "an entry for a public IPv4 network has none for IPv6 beside it";
     /// A range of ports that leaves its end out (VAL-4).
@@ -68,6 +71,9 @@ codes! {
     /// Clause HI-2.
     SocketOnly = "entry.socket-only", Warning,
         "an entry is for sockets, and the component imports the interface of what is there";
+    /// An entry by name where no name may be asked for (BUD-1, BUD-2).
+    NoNames = "entry.no-names", Warning,
+        "an entry needs names that are looked up, and the operator leaves no budget for these";
     /// Sockets without an entry for them (VAL-4).
     NoSocketEntry = "component.no-socket-entry", Warning,
         "a component imports sockets, and its entries permit URLs only";
@@ -105,6 +111,8 @@ codes! {
     /// Clause HI-6.
     OwnAddress = "operator.own-address", Warning,
         "the operator denies to guests where he keeps a store, database or model of theirs";
+    /// Clause BUD-3.
+    Budget = "operator.budget", Warning, "a budget is one that no run can keep, nobody's, or wider than that of all";
     /// The command line or the environment has something that cannot be used.
     Input = "operator.input", Error, "an option, an environment variable or a file that was given cannot be used";
     /// A file with expectations cannot be read.

@@ -23,6 +23,7 @@ mod difference;
 mod effective;
 mod inquiry;
 mod question;
+mod tls_names;
 mod undecided;
 
 use std::borrow::Cow;
@@ -167,13 +168,17 @@ pub fn explain(
         }
         _ => None,
     };
+    let (of_tls, budget) = match verdict {
+        Verdict::Denied => (None, None),
+        Verdict::Allowed | Verdict::Depends => (tls_names::note(&policy, question), question.budget(&policy)),
+    };
     Explanation {
         version: 1,
         component: policy.component().to_owned(),
         destination: question.to_string(),
         verdict,
         undecided: (verdict == Verdict::Depends).then_some(inquiry.undecided),
-        note: joined(question.note(), unknown),
+        note: joined(joined(joined(question.note(), unknown), of_tls), budget),
         via: None,
         reason: first
             .filter(|_| verdict == Verdict::Denied)

@@ -4,9 +4,11 @@
 //! | --- | --- | --- |
 //! | [`overlap`] | entries | deny list, blocked networks, limits |
 //! | [`list`] | entries | each other |
+//! | [`budgets`] | entries | the budgets of names |
 //! | [`breadth`] | one entry | what people mean by such an entry |
 //! | [`protocols`] | one entry | the protocols that there are interfaces for |
 //! | [`needs`] | entries and triggers | imports and exports of the code |
+//! | [`tls_names`] | entries for addresses | entries for names, where TLS is held to these |
 //! | [`grants`] | labels | imports of the code |
 //! | [`operator`] | the deny list | what can be known of it ahead, and what the operator defines |
 //!
@@ -17,6 +19,8 @@
 //! finding is told.
 
 mod breadth;
+mod budgets;
+mod configured_budgets;
 mod grants;
 mod list;
 mod needs;
@@ -24,6 +28,7 @@ mod operator;
 mod overlap;
 mod parts;
 mod protocols;
+mod tls_names;
 
 use std::collections::{HashMap, HashSet};
 
@@ -31,6 +36,7 @@ use outport_manifest::{RuntimeConfig, Severity};
 use outport_policy::{Entry, KeptOut, Location, Operator, redundant};
 
 pub(crate) use self::breadth::is_public_suffix;
+pub use self::configured_budgets::small_bound;
 pub use self::parts::part_findings;
 use crate::diagnostic::Diagnostic;
 use crate::subject::Subject;
@@ -55,10 +61,13 @@ pub fn review(
     let kept_out = KeptOut::of(operator);
     let mut findings: Vec<Diagnostic> = subjects
         .iter()
-        .flat_map(|subject| review_one(subject, &kept_out))
+        .flat_map(|subject| review_one(subject, &kept_out, operator))
         .collect();
     findings.extend(operator::findings(operator, names));
     findings.extend(config.map_or_else(Vec::new, |config| operator::own_addresses(operator, config)));
+    findings.extend(config.map_or_else(Vec::new, |config| {
+        configured_budgets::findings(config, &operator.quotas, subjects)
+    }));
     findings
 }
 
@@ -74,7 +83,7 @@ pub fn warnings_at_start(
 }
 
 /// Everything about one component; what its code needs only if that is known.
-fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Diagnostic> {
+fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>, operator: &Operator) -> Vec<Diagnostic> {
     let mut redundant = redundant(subject.entries);
     let mut needless: HashSet<usize> = redundant.iter().map(|one| one.number).collect();
     let mut blocked = HashSet::new();
@@ -95,7 +104,19 @@ fn review_one(subject: &Subject<'_>, kept_out: &KeptOut<'_>) -> Vec<Diagnostic> 
     ));
     findings.extend(protocols::findings(subject, &needless));
     needless.extend(protocols::without_effect(subject));
+    // A part is called by its component's id and its own.
+    let whole = subject.id.split('/').next().unwrap_or(subject.id);
+    findings.extend(budgets::findings(
+        subject.entries,
+        operator.quotas.names_of(whole),
+        &needless,
+    ));
     findings.extend(breadth::findings(subject.entries, &needless));
+    findings.extend(tls_names::findings(
+        subject.entries,
+        &needless,
+        operator.tls_names,
+    ));
     let concealed = subject.entries.iter().filter(|entry| entry.is_concealed());
     let concealed: HashMap<&Location, &Entry> = concealed.map(|entry| (entry.location(), entry)).collect();
     let mut findings: Vec<Diagnostic> = findings

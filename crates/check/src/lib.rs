@@ -7,6 +7,7 @@
 //! notes and problems ──┘
 //! policy, destination ───► explain ─► layers, verdict, remedy
 //! policies ──────────────► EffectivePolicy ─► a document to commit and compare
+//! policies, operator ────► Exported ─► rules for the layer below, and what these cannot say
 //! outport.test.toml ─────► PolicyTests ─► findings
 //! what a run did ────────► learn ─► the least list
 //! a code ────────────────► CodePage ─► what it means
@@ -23,6 +24,7 @@ mod colours;
 mod denied_triggers;
 mod diagnostic;
 pub mod explain;
+pub mod export;
 mod findings;
 mod fix;
 mod imports;
@@ -42,7 +44,7 @@ pub use codes::{CodeKind, CodePage, codes_json, codes_list};
 pub use colours::{Colour, Colours};
 pub use denied_triggers::denied_triggers;
 pub use diagnostic::{Diagnostic, FindingCode, Fix, Quoted};
-pub use findings::{DeniedNames, part_findings, review, warnings_at_start};
+pub use findings::{DeniedNames, part_findings, review, small_bound, warnings_at_start};
 pub use fix::{AddError, FixError, ListEdit, add_entry, apply_fixes, edit_lists};
 pub use imports::{list_imports, sum_up_imports};
 pub use json::report_json;

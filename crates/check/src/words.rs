@@ -18,12 +18,19 @@ impl RemedyWords for CommandWords {
             Setting::Udp => "`--allow-udp`".into(),
             Setting::LinkLocal => "`--allow-link-local`".into(),
             Setting::LoopbackAnswers => "`--allow-loopback-answers`".into(),
+            Setting::TlsNames(mode) => format!("`--tls-names {mode}`").into(),
             Setting::NoEgressProxy => "`--egress-proxy none`".into(),
             Setting::EgressProxyCredentials => "`--egress-proxy-credentials FILE`".into(),
             Setting::SocketsPerInstance => "`--max-sockets-per-instance`".into(),
             Setting::SocketsPerProcess => "`--max-sockets`".into(),
             Setting::SocketsPerComponent => "`max_socket_connections`".into(),
             Setting::TotalConnections => "`max_total_connections`".into(),
+            Setting::LookupsPerMinute => "`--max-lookups-per-minute`".into(),
+            Setting::NamesPerWildcard => "`--max-names-per-wildcard`".into(),
+            Setting::SentBytes => "`--max-sent`".into(),
+            Setting::OwnLookupsPerMinute => of_component("max_lookups_per_minute"),
+            Setting::OwnNamesPerWildcard => of_component("max_names_per_wildcard"),
+            Setting::OwnSentBytes => of_component("max_sent"),
             other => other.neutral(),
         }
     }
@@ -37,6 +44,11 @@ impl RemedyWords for CommandWords {
             _ => None,
         }
     }
+}
+
+/// A key that the operator has written for the component alone.
+fn of_component(key: &str) -> Cow<'static, str> {
+    format!("`{key}` of the component's own `[component.ID]` in the runtime config file").into()
 }
 
 #[cfg(test)]
@@ -74,6 +86,19 @@ mod tests {
             (
                 Remedy::Lift(Setting::NoEgressProxy),
                 "the operator can lift this with `--egress-proxy none`",
+            ),
+            (
+                Remedy::Lift(Setting::LookupsPerMinute),
+                "the operator can lift this with `--max-lookups-per-minute`",
+            ),
+            (
+                Remedy::Lift(Setting::OwnSentBytes),
+                "the operator can lift this with `max_sent` of the component's own `[component.ID]` in the runtime \
+                 config file",
+            ),
+            (
+                Remedy::Lift(Setting::NamesPerWildcard),
+                "the operator can lift this with `--max-names-per-wildcard`",
             ),
         ] {
             assert_eq!(remedy.in_words_of(&CommandWords).to_string(), words);

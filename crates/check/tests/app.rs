@@ -12,7 +12,7 @@ use outport_check::{
     report_sarif, warnings_at_start,
 };
 use outport_manifest::{AppReading, GivenVariables, Manifest, ResolvedApp, RuntimeConfig, SourceFile};
-use outport_policy::{AllowList, DenyList, Entry, Limit, Location, Operator, Policy};
+use outport_policy::{AllowList, DenyList, Entry, Limit, Location, Operator, Policy, TlsNames};
 
 const HEADER: &str = "spin_manifest_version = 2\napplication.name = \"shop\"\n[[trigger.http]]\nroute = \"/...\"\ncomponent = \"web\"\n";
 
@@ -314,6 +314,95 @@ fn what_is_odd_about_an_entry_is_a_warning() {
             .filter(|code| !["entry.blocked", "entry.narrowed"].contains(&code.as_str()))
             .collect();
         assert_eq!(odd, code.into_iter().collect::<Vec<_>>(), "{entries}");
+    }
+}
+
+// proves: TLS-1
+#[test]
+fn an_explanation_notes_what_holds_where_tls_is_opened() {
+    for (mode, allowed, destination, noted) in [
+        (TlsNames::Denied, "*://a.example:443", "tcp://a.example:443", None),
+        (
+            TlsNames::Off,
+            "*://a.example:443",
+            "tcp://a.example:443",
+            Some("any server, one that is denied"),
+        ),
+        (
+            TlsNames::Allowed,
+            "*://a.example:443",
+            "tcp://a.example:443",
+            Some("names has to be on the list"),
+        ),
+        (
+            TlsNames::Required,
+            "*://a.example:443",
+            "tcp://a.example:443",
+            Some("has to name its server"),
+        ),
+        (
+            TlsNames::Required,
+            "*://10.0.0.1:443",
+            "tcp://10.0.0.1:443",
+            Some("has the address itself"),
+        ),
+        (
+            TlsNames::Allowed,
+            "*://*:443",
+            "tcp://a.example:443",
+            Some("has the address itself or every host"),
+        ),
+        (TlsNames::Allowed, "https://a.example", "https://a.example/", None),
+        (
+            TlsNames::Allowed,
+            "*://a.example:443",
+            "tcp://b.example:443",
+            None,
+        ),
+    ] {
+        let mut operator = operator(&[]);
+        operator.tls_names = mode;
+        let allow = AllowList::parse([allowed]).expect("an entry");
+        let policy = Policy::new("web", Arc::new(allow), Arc::new(operator));
+        let question = destination.parse().expect("a destination");
+        let explanation = explain(&policy, &question, &[], DeniedNames::Resolved);
+        let note = explanation.note.clone().unwrap_or_default();
+        assert_eq!(
+            note.contains("--tls-names"),
+            noted.is_some(),
+            "{mode} {destination}: {note}"
+        );
+        assert!(
+            note.contains(noted.unwrap_or_default()),
+            "{mode} {destination}: {note}"
+        );
+    }
+}
+
+// proves: TLS-1
+#[test]
+fn entries_that_leave_connections_to_no_names_are_told_where_names_hold_them() {
+    for (entries, mode, expected) in [
+        ("'*://a.example:443', '*://10.0.0.0/8:443'", TlsNames::Allowed, 1),
+        ("'*://a.example:443', '*://10.0.0.0/8:443'", TlsNames::Required, 1),
+        ("'*://a.example:443', '*://10.0.0.0/8:443'", TlsNames::Denied, 0),
+        ("'*://a.example:443', '*://10.0.0.0/8:443'", TlsNames::Off, 0),
+        ("'*://a.example:443', 'tcp://10.0.0.1:*'", TlsNames::Allowed, 1),
+        ("'*://*.a.example:443', '*://*:440-450'", TlsNames::Allowed, 1),
+        ("'*://a.example:443', '*://10.0.0.0/8:444'", TlsNames::Allowed, 0),
+        ("'*://a.example:443', 'https://10.0.0.1'", TlsNames::Allowed, 0),
+        ("'https://a.example', '*://10.0.0.0/8:443'", TlsNames::Allowed, 0),
+        ("'*://a.example:443', 'udp://10.0.0.1:443'", TlsNames::Allowed, 0),
+        ("'*://10.0.0.0/8:443', '*://10.0.0.1:80'", TlsNames::Allowed, 0),
+    ] {
+        let component =
+            format!("{HEADER}[component.web]\nsource = \"web.wasm\"\nallowed_outbound_hosts = [{entries}]\n");
+        let mut operator = operator(&[]);
+        operator.tls_names = mode;
+        let review = review(&SourceFile::new("spin.toml", component), operator);
+        let told = review.findings.iter();
+        let told = told.filter(|finding| finding.code().to_string() == "entry.unheld-names");
+        assert_eq!(told.count(), expected, "{entries} {mode}");
     }
 }
 

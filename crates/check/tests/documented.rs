@@ -15,7 +15,7 @@ use outport_check::{
 use outport_manifest::{
     ComponentId, GivenVariables, Manifest, Reading, ResolvedApp, RuntimeConfig, SourceFile,
 };
-use outport_policy::{DenyList, Entry, Limit, Location, Operator};
+use outport_policy::{DenyList, Entry, Limit, Location, Operator, TlsNames};
 
 /// What stands before the component in every example.
 const HEADER: &str = r#"spin_manifest_version = 2
@@ -94,6 +94,8 @@ fn settings(console: &str) -> (Operator, Option<Interfaces>) {
         ..Operator::default()
     };
     operator.limits.udp = Limit::lifted_if(words.contains(&"--allow-udp"));
+    let mode = words.windows(2).find(|pair| pair[0] == "--tls-names");
+    operator.tls_names = mode.map_or(TlsNames::Denied, |pair| pair[1].parse().expect("a mode"));
     let strings = |words: Vec<&str>| words.into_iter().map(str::to_owned).collect::<Vec<_>>();
     let interfaces = Interfaces {
         imports: strings(behind("imports")),
@@ -110,7 +112,7 @@ fn settings(console: &str) -> (Operator, Option<Interfaces>) {
 fn findings(section: &Section<'_>) -> (Vec<Diagnostic>, Sources) {
     let (operator, interfaces) = settings(section.console);
     let is_test = section.code.starts_with("test.");
-    let is_config = section.code == "operator.own-address";
+    let is_config = ["operator.own-address", "operator.budget"].contains(&section.code);
     let component = if is_test || is_config {
         "[component.web]\nsource = \"web.wasm\"\nallowed_outbound_hosts = [\"*://10.0.0.5:5432\"]\n"
     } else {

@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod config;
 mod explain;
+mod export;
 mod init;
 mod inspect;
 mod learn;
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Trigger(trigger::Options),
     Check(check::Options),
     Explain(explain::Options),
+    Export(export::Options),
     Audit(audit::Options),
     Inspect(inspect::Options),
     Learn(learn::Options),
@@ -64,6 +66,7 @@ impl Command {
             Self::Trigger(options) => trigger::trigger(options, terminal),
             Self::Check(options) => check::check(&options, terminal),
             Self::Explain(options) => explain::explain(&options, terminal),
+            Self::Export(options) => export::export(&options, terminal),
             Self::Audit(options) => audit::audit(&options, terminal),
             Self::Inspect(options) => inspect::inspect(&options, terminal),
             Self::Learn(options) => learn::learn(options, terminal),

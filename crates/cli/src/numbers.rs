@@ -16,6 +16,8 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use outport_manifest::{bytes_of_unit, split_unit, time_of_unit};
+
 /// A reader of whole numbers from `least` to `most`.
 pub(crate) fn number(least: u32, most: u32) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + Sync {
     move |text| {
@@ -44,18 +46,13 @@ impl FromStr for Size {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (number, unit) = split_unit(text);
-        let factor: usize = match unit.to_ascii_lowercase().as_str() {
-            "" | "b" => 1,
-            "k" | "kb" | "kib" => 1 << 10,
-            "m" | "mb" | "mib" => 1 << 20,
-            "g" | "gb" | "gib" => 1 << 30,
-            _ => return Err("write a number with `K`, `M` or `G`, such as `64M`".into()),
-        };
+        let factor = bytes_of_unit(unit).ok_or("write a number with `K`, `M` or `G`, such as `64M`")?;
         let number: usize = number
             .parse()
             .map_err(|_| "write a number, such as `64M`".to_owned())?;
-        number
-            .checked_mul(factor)
+        usize::try_from(factor)
+            .ok()
+            .and_then(|factor| number.checked_mul(factor))
             .map(Size)
             .ok_or_else(|| "it is larger than any memory".into())
     }
@@ -105,15 +102,12 @@ impl FromStr for Time {
             return Ok(Self(None));
         }
         let (number, unit) = split_unit(text);
-        let unit = match unit {
-            "ms" => Duration::from_millis(1),
-            "s" => Duration::from_secs(1),
-            "m" => Duration::from_secs(60),
-            "h" => Duration::from_secs(3600),
-            "" if !number.is_empty() && number.bytes().any(|digit| digit != b'0') => {
+        let unit = match time_of_unit(unit) {
+            Some(unit) => unit,
+            None if unit.is_empty() && !number.is_empty() && number.bytes().any(|digit| digit != b'0') => {
                 return Err(format!("write its unit: did you mean `{number}s`?"));
             }
-            _ => return Err("write a number with `ms`, `s`, `m` or `h`, such as `10s`, or `none`".into()),
+            None => return Err("write a number with `ms`, `s`, `m` or `h`, such as `10s`, or `none`".into()),
         };
         let number: u32 = number.parse().map_err(|_| match number {
             "" => "write a number, such as `10s`".to_owned(),
@@ -149,10 +143,6 @@ pub(crate) fn bounded_client(text: &str) -> Result<Duration, String> {
         "write a time of more than `0s`, such as `60s`: a client neither leaves at once nor stays for ever"
             .into()
     })
-}
-
-fn split_unit(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
 #[cfg(test)]

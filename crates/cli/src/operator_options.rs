@@ -17,11 +17,12 @@ use clap::Args;
 use outport_check::{DeniedNames, Diagnostic};
 use outport_egress::EgressProxies;
 use outport_manifest::{DnsServer, Located, OutboundHttp, RuntimeConfig, ServerUrl, SourceFile};
-use outport_policy::{DenyList, Entry, Limit, Location, Operator, PortSet, Quotas, RuntimeLimits};
+use outport_policy::{DenyList, Entry, Limit, Location, Operator, PortSet, Quotas, RuntimeLimits, TlsNames};
 use outport_runtime::cache::CompiledCode;
 use outport_runtime::guest_env::Directory;
 
 use crate::audit_output::AuditOptions;
+use crate::byte_options::ByteOptions;
 use crate::client_tls::ClientTlsProfiles;
 use crate::compiled_code::compiled_code;
 use crate::configuration::{self, Given};
@@ -32,12 +33,14 @@ use crate::kernel_sandbox::SandboxOptions;
 use crate::learner::Learner;
 use crate::list;
 use crate::load_options::LoadOptions;
+use crate::name_options::NameOptions;
 use crate::numbers::number;
 use crate::progress;
 use crate::spin_environment;
 use crate::state_options::StateOptions;
 use crate::telemetry::TelemetryOptions;
 use crate::terminal::Terminal;
+use crate::tls_names::TlsNamesOption;
 use crate::written_values::{values_of, values_of_secrets, values_with_urls};
 
 /// Options that only the operator has. They hold for every guest.
@@ -75,6 +78,13 @@ pub(crate) struct OperatorOptions {
     #[arg(long)]
     no_resolve_disallowed: bool,
 
+    /// Judge the server name too, where a guest opens TLS [default: denied]
+    ///
+    /// It is judged as a name for the port of the connection, before a byte of TLS goes on. A connection that no name
+    /// opened, since an entry has the address itself or every host, is not held to the names of the list.
+    #[arg(long, value_name = "LAYERS", value_enum)]
+    tls_names: Option<TlsNamesOption>,
+
     /// Read further settings from a runtime config file; `RUNTIME_CONFIG_FILE` names one as with Spin
     #[arg(long, value_name = "FILE")]
     runtime_config_file: Option<PathBuf>,
@@ -86,6 +96,12 @@ pub(crate) struct OperatorOptions {
     /// Sockets that one instance may have open, 0 for none [default: 256]
     #[arg(long, value_name = "N", value_parser = number(0, u32::MAX))]
     max_sockets_per_instance: Option<u32>,
+
+    #[command(flatten)]
+    names: NameOptions,
+
+    #[command(flatten)]
+    bytes: ByteOptions,
 
     /// Refuse to start when there are warnings
     #[arg(long)]
@@ -120,14 +136,20 @@ pub(crate) struct OperatorOptions {
 }
 
 /// The options that are read again while guests run, as far as the configuration file says them.
-pub(crate) const READ_AGAIN: [&str; 7] = [
+pub(crate) const READ_AGAIN: [&str; 13] = [
     "allow-link-local",
     "allow-loopback-answers",
     "allow-loopback-ports",
     "allow-udp",
     "disallowed-outbound-hosts",
+    "max-lookups-per-minute",
+    "max-names-per-wildcard",
+    "max-receive-rate",
+    "max-send-rate",
+    "max-sent",
     "max-sockets",
     "max-sockets-per-instance",
+    "tls-names",
 ];
 
 /// The settings that the operator's options, environment and runtime config file say, in one.
@@ -189,6 +211,9 @@ impl OperatorOptions {
             allow_loopback_answers: now.allow_loopback_answers,
             max_sockets: now.max_sockets,
             max_sockets_per_instance: now.max_sockets_per_instance,
+            tls_names: now.tls_names,
+            names: now.names,
+            bytes: now.bytes,
             given: now.given,
             ..self.clone()
         }
@@ -273,6 +298,7 @@ impl OperatorOptions {
             .unwrap_or_default();
         let http = config.map(|config| config.http.clone()).unwrap_or_default();
         let config = config.map(|config| config.networking.clone()).unwrap_or_default();
+        let defaults = self.names.put_into(Quotas::default(), file.as_ref());
         let mut denied = self.denied(wrong);
         denied.extend(config.disallowed_outbound_hosts);
         let limits = RuntimeLimits {
@@ -283,7 +309,6 @@ impl OperatorOptions {
         };
         let allows_udp = limits.udp == Limit::Lifted;
         let egress_proxies = self.egress_proxy.read(allows_udp, wrong, &mut remarks);
-        let defaults = Quotas::default();
         let first = |option: Option<u32>, file: Option<Located<u32>>, default| {
             option.or(file.map(|file| file.value)).unwrap_or(default)
         };
@@ -296,8 +321,10 @@ impl OperatorOptions {
             sockets_per_process: first(self.max_sockets, config.max_sockets, defaults.sockets_per_process),
             sockets_per_component: config.max_socket_connections.map(|limit| limit.value),
             total_connections: config.max_total_connections.map(|limit| limit.value),
+            bytes: self.bytes.read(file.as_ref(), &self.given, &mut remarks),
             ..defaults
         };
+        let tls_names = self.tls_names.map(TlsNames::from);
         let dns_servers = self.dns_servers(&config.dns_servers, wrong);
         let resolve_in_file = config.resolve_disallowed.is_none_or(|resolve| resolve.value);
         OperatorSettings {
@@ -306,6 +333,9 @@ impl OperatorOptions {
                 limits,
                 quotas,
                 egress_proxy: egress_proxies.as_ref().map(EgressProxies::rule),
+                tls_names: tls_names
+                    .or(config.tls_names.map(|mode| mode.value))
+                    .unwrap_or_default(),
             },
             egress_proxies,
             dns_servers,

@@ -27,6 +27,32 @@ pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes a file that is not there yet, readable as the process's mask says.
+///
+/// # Errors
+///
+/// It is there already, or cannot be written: then there is none.
+pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
+    let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let parent = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
+    let mut builder = Builder::new();
+    builder.prefix(".outport-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut beside = builder.tempfile_in(parent)?;
+    beside.write_all(text.as_bytes())?;
+    beside.as_file().sync_all()?;
+    beside.persist_noclobber(path)?;
+    Ok(())
+}
+
 fn fill(mut file: &File, text: &str, before: &File) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     let before = before.metadata()?;
@@ -113,6 +139,22 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).unwrap(), "after");
         }
         assert_eq!(names(folder.path()).len(), 3);
+    }
+
+    #[test]
+    fn a_new_file_is_there_as_a_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policy.yaml");
+        create(&path, "all").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "all");
+        let beside = folder.path().join("beside");
+        fs::write(&beside, "").unwrap();
+        let mode = |path| fs::metadata(path).unwrap().mode() & 0o7777;
+        assert_eq!(mode(&path), mode(&beside));
+        create(&path, "again").unwrap_err();
+        create(&folder.path().join("absent/policy.yaml"), "all").unwrap_err();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "all");
+        assert_eq!(names(folder.path()), ["beside", "policy.yaml"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! A handle is made once, and looked at from then on: what is permitted costs an addition, and no lock. Where nothing is
 //! counted there is nothing of this. Labels are the ids of components, and codes of closed lists.
 
+pub(crate) mod budgets;
 mod operation;
 mod quotas;
 #[cfg(test)]
@@ -40,6 +41,8 @@ pub const METRICS: &[MetricDescription] = &[
     GRANTS,
     QUOTA_USED,
     QUOTA_LIMIT,
+    BUDGET_USED,
+    BUDGET_LIMIT,
     AUDIT_LINES,
     HOST_CALLS,
     HOST_CALL_DURATION,
@@ -149,6 +152,26 @@ pub const QUOTA_LIMIT: MetricDescription = MetricDescription {
     labels: &["quota"],
     help: "The bound of that quota: of the sockets of the process, of all connections, and of those of outgoing HTTP. It is \
            infinite (`+Inf`) where there is none; where it is 0, nothing is permitted",
+};
+
+/// What a component has used of a budget.
+pub const BUDGET_USED: MetricDescription = MetricDescription {
+    name: "outport_budget_used",
+    kind: MetricKind::Gauge,
+    unit: None,
+    labels: &["component", "budget"],
+    help: "What a component has used of a budget: `lookups_per_minute` are its look-ups of the last minute that DNS \
+           servers were asked for, `names_per_wildcard` its names of the last hour below the wildcard that has most of \
+           them",
+};
+
+/// A budget of a component.
+pub const BUDGET_LIMIT: MetricDescription = MetricDescription {
+    name: "outport_budget_limit",
+    kind: MetricKind::Gauge,
+    unit: None,
+    labels: &["component", "budget"],
+    help: "What the component may use of that budget; where it is 0, nothing is permitted",
 };
 
 /// Lines of audit logs.

@@ -26,8 +26,15 @@ impl Denied {
     pub(crate) fn kind(self) -> DeniedKind {
         match self.reason {
             Reason::QuotaSockets | Reason::QuotaLookups | Reason::QuotaConnections => DeniedKind::Quota,
+            Reason::QuotaLookupRate | Reason::QuotaNames | Reason::QuotaBytes => DeniedKind::Quota,
             _ => DeniedKind::Policy,
         }
+    }
+
+    /// True if somebody else may give back what is missing, so that a while is waited for it. Bytes that were sent
+    /// come back to nobody.
+    pub(crate) fn is_waited_for(self) -> bool {
+        self.kind() == DeniedKind::Quota && self.reason != Reason::QuotaBytes
     }
 
     /// The layer that refused.

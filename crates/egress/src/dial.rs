@@ -76,7 +76,12 @@ pub(crate) async fn dial(
     slot: &UseSlot,
     places: Option<&Arc<Semaphore>>,
 ) -> Result<Connected, DialError> {
-    let answer = resolve(enforcer, destination, slot.trace()).await?;
+    let resolved = resolve(enforcer, destination, slot.trace()).await;
+    let answer = resolved.inspect_err(|error| {
+        if let DialError::Lookup(LookupFailure::OverBudget) = error {
+            slot.note_code(error.code());
+        }
+    })?;
     let targets = DialTarget::all(destination, &answer);
     let (mut connection_slot, permitted) =
         authorize_when_there_is_room(enforcer, &targets, slot, places).await?;

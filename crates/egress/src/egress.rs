@@ -18,15 +18,17 @@ use outport_policy::{AllowList, Entry, EntryError, Location, NeutralWords, Opera
 
 use crate::asking::Questioner;
 use crate::audit::AuditSink;
-use crate::counts::{METRICS, QuotaGauges};
+use crate::byte_budget::LivingBudgets;
+use crate::counts::{METRICS, QuotaGauges, budgets};
 use crate::dial::{Destination, Dialer};
 use crate::dns::{Resolve, Resolver, ResolverError};
-use crate::enforcer::Enforcer;
+use crate::enforcer::{self, Enforcer};
 use crate::gate::Gate;
 use crate::meter::Meter;
 use crate::metrics::Metrics;
 use crate::process::{
-    Carried, Component, LivingGrants, PolicyInForce, Pooling, Process, ProcessUsage, Recorder, Replacements,
+    AskedNames, Carried, Component, LivingGrants, PolicyInForce, Pooling, Process, ProcessUsage, Recorder,
+    Replacements,
 };
 use crate::proxy::{EgressProxies, ProxiesInForce};
 use crate::trace::Tracer;
@@ -121,7 +123,12 @@ impl Egress {
     /// collects.
     pub fn collect(&self) {
         let usage = &self.process.usage;
-        self.process.quotas.set(&self.process.policy.load().quotas, usage);
+        let operator = self.process.policy.load();
+        self.process.quotas.set(&operator.quotas, usage);
+        if self.process.meter.is_on() {
+            let used = self.process.names.used(enforcer::now());
+            budgets::set(&self.process.meter, &operator.quotas, used);
+        }
     }
 
     /// The tracer, if there is one.
@@ -300,7 +307,9 @@ impl EgressBuilder {
             questioner: self.questioner,
             words: self.words,
             usage: ProcessUsage::new(self.pooling, self.http_connections),
+            names: AskedNames::default(),
             connections: Arc::default(),
+            byte_budgets: LivingBudgets::default(),
             meter: self.meter,
             tracer: self.tracer,
             grants: self.lists_grants.then(Arc::default),

@@ -242,6 +242,15 @@ impl Enforcer {
         }
     }
 
+    /// Judges a ClientHello on a connection that is open. It is counted, and recorded where it is refused: what is
+    /// permitted belongs to its connection.
+    pub(crate) fn authorize_hello(&self, attempt: &Attempt<'_>) -> Result<(), Denied> {
+        let mut state = self.state()?;
+        let recording = Recording::OnDenial;
+        self.decide(&mut state, attempt, self.usage(), recording, now())
+            .map(drop)
+    }
+
     /// Judges connecting a socket to `remote`.
     pub(crate) fn authorize_connect(
         &self,
@@ -287,10 +296,12 @@ impl Enforcer {
     }
 
     /// Judges a datagram to `remote`, and has `send` send it if it may go. Once it has gone, answers may come (HL-4). The
-    /// first one to a peer is recorded, the others are counted. What `send` says is inside; outside, the refusal.
+    /// first one to a peer is recorded, the others are counted. It has so many bytes. What `send` says is inside; outside,
+    /// the refusal.
     pub(crate) fn send<E>(
         &self,
         remote: SocketAddr,
+        length: usize,
         send: impl FnOnce(ConnectPermit) -> Result<(), E>,
     ) -> Result<Result<(), E>, Denied> {
         let now = now();
@@ -306,7 +317,11 @@ impl Enforcer {
             Recording::Always => self.trace().recorded(),
             _ => None,
         };
-        let (permit, decision) = self.decide(&mut state, &attempt, self.usage(), recording, now)?;
+        let usage = Usage {
+            about_to_send: length as u64,
+            ..self.usage()
+        };
+        let (permit, decision) = self.decide(&mut state, &attempt, usage, recording, now)?;
         let rule = point.as_ref().map(|_| shown(permit.rule()));
         let permit = self.bind(&attempt, permit, remote, decision)?;
         let span = point.zip(rule).map(|(point, rule)| {
@@ -410,7 +425,7 @@ impl Enforcer {
                 Err(Denied::new(reason))
             }
             Decision::Allow(permit) => {
-                if recording != Recording::Aside {
+                if recording.counts_permits() {
                     self.count_permit(attempt);
                 }
                 if !recording.is_complete() || !recorder.wants(Verdict::Allow) {
@@ -428,7 +443,7 @@ impl Enforcer {
                 if recording != Recording::Aside {
                     self.count_denial(attempt.operation(), denial.reason());
                 }
-                if recording.is_complete() || recording == Recording::OnDenial {
+                if recording.tells_denials() {
                     let destination = || escape(&destination(attempt)).into_owned();
                     let rule = denial.cited();
                     self.trace_denial(attempt.operation(), destination, denial.reason(), rule);
@@ -458,7 +473,7 @@ impl Enforcer {
 }
 
 /// The time as the runtime tells it, whose clock tests can stop; it is the machine's everywhere else.
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 

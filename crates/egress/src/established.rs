@@ -4,15 +4,18 @@
 //! its grants (DNS-6). What is forbidden is shut down in both directions: the guest reads an end and can write no more,
 //! and the peer sees the end as well. Its socket is kept beside its registration, and is open for as long as its owner
 //! has it.
+//!
+//! When its component has sent all that it may (BUD-3), every connection of that is shut down in the same way.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 
-use outport_policy::{Attempt, Endpoint, Layer, Reason, Transport};
+use outport_policy::{Attempt, Endpoint, Host, Layer, Reason, ServerName, Transport};
 use rustix::net::Shutdown;
 
 use crate::audit::EndedBy;
+use crate::byte_budget::ByteBudget;
 use crate::dial::DialTarget;
 use crate::enforcer::Enforcer;
 use crate::followed::Followed;
@@ -31,6 +34,8 @@ struct Established {
 pub(crate) enum Way {
     /// A TCP socket of the guest, connected to there.
     Socket(SocketAddr),
+    /// A TCP socket of the guest on which it speaks TLS with these servers (TLS-1).
+    Tls(Vec<Host>, Endpoint),
     /// Made by the host for the guest: of outgoing HTTP, or of another interface.
     Dialed(DialTarget),
 }
@@ -43,12 +48,19 @@ pub(crate) fn register(
     followed: Option<&Arc<Followed>>,
 ) -> Registration {
     let connections = &enforcer.process().connections;
-    connections.register(Arc::new(Established {
+    let established = Arc::new(Established {
         enforcer: Arc::downgrade(enforcer),
         socket: Arc::downgrade(socket),
         way,
         followed: followed.map(Arc::downgrade).unwrap_or_default(),
-    }))
+    });
+    let registration = connections.register(established.clone());
+    // One that was on its way when the bytes of its component were used up: whoever comes second sees what the first has done.
+    let budget = enforcer.component().bytes();
+    if budget.is_used_up() {
+        established.close_if_of(budget);
+    }
+    registration
 }
 
 impl Revocable for Established {
@@ -57,14 +69,29 @@ impl Revocable for Established {
         let (Some(enforcer), Some(socket)) = (self.enforcer.upgrade(), self.socket.upgrade()) else {
             return;
         };
-        if !is_forbidden(&enforcer, &self.way.attempt()) {
+        if !self.way.is_forbidden(&enforcer) {
             return;
         }
+        self.close(&socket, EndedBy::Policy);
+    }
+
+    fn close_if_of(&self, budget: &ByteBudget) {
+        let (Some(enforcer), Some(socket)) = (self.enforcer.upgrade(), self.socket.upgrade()) else {
+            return;
+        };
+        if std::ptr::eq(&**enforcer.component().bytes(), budget) {
+            self.close(&socket, EndedBy::Quota);
+        }
+    }
+}
+
+impl Established {
+    fn close(&self, socket: &OwnedFd, by: EndedBy) {
         if let Some(followed) = self.followed.upgrade() {
-            followed.note_end(EndedBy::Policy);
+            followed.note_end(by);
         }
         // One that the peer has ended meanwhile cannot be shut down, and need not be.
-        let _ = rustix::net::shutdown(&socket, Shutdown::Both);
+        let _ = rustix::net::shutdown(socket, Shutdown::Both);
     }
 }
 
@@ -76,13 +103,20 @@ pub(crate) fn is_forbidden(enforcer: &Enforcer, attempt: &Attempt<'_>) -> bool {
 }
 
 impl Way {
-    fn attempt(&self) -> Attempt<'_> {
+    fn is_forbidden(&self, enforcer: &Enforcer) -> bool {
+        let is_forbidden = |attempt| is_forbidden(enforcer, &attempt);
         match self {
-            Self::Socket(remote) => Attempt::Connect {
+            Self::Socket(remote) => is_forbidden(Attempt::Connect {
                 transport: Transport::Tcp,
                 remote: Endpoint::from(*remote),
-            },
-            Self::Dialed(target) => target.attempt(),
+            }),
+            Self::Tls(servers, remote) => servers.iter().any(|server| {
+                is_forbidden(Attempt::ClientHello {
+                    server: ServerName::Host(server),
+                    remote: *remote,
+                })
+            }),
+            Self::Dialed(target) => is_forbidden(target.attempt()),
         }
     }
 }

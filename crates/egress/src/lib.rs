@@ -87,6 +87,7 @@
 
 mod asking;
 mod audit;
+mod byte_budget;
 pub mod counts;
 mod ctx;
 pub mod dedup;

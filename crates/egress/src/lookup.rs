@@ -11,6 +11,7 @@
 //! candidates: the name, and before it those under   answer(), when awaited
 //!  │  search domains if it has no dot at all
 //!  │  judge each expanded name ── none left has an address, one was refused ▶ Denied: grants end
+//!  │  count it (BUD-1, BUD-2) ── too many ──────────▶ OverBudget: grants stay; no query leaves
 //!  ▼
 //! resolver, all in the time of a look-up ──────────▶ Unresolvable: grants end
 //!  │                                       ────────▶ TemporaryFailure, PermanentFailure: grants stay
@@ -28,7 +29,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use outport_policy::{Address, AnswerSource, Attempt, Host, Layer, LookupOutcome, Name, Spelling, Ticket};
+use outport_policy::{
+    Address, AnswerSource, Attempt, Host, Layer, LookupOutcome, Name, Resolution, Spelling, Ticket,
+};
 
 pub(crate) use self::observed::ObservedLookup;
 use crate::asking::PendingQuestion;
@@ -54,6 +57,9 @@ pub(crate) enum LookupError {
     Denied,
     /// As many look-ups as are permitted are in flight.
     TooMany,
+    /// The component has asked for as many names, or as often, as it may in this time (BUD-1, BUD-2). The guest is told
+    /// that the name servers failed for now.
+    OverBudget,
     /// The name does not exist or has no address.
     Unresolvable,
     /// The servers failed or were silent.
@@ -63,12 +69,13 @@ pub(crate) enum LookupError {
 }
 
 impl LookupError {
-    /// The guest's error, as the log has it.
-    fn code(self) -> &'static str {
+    /// The guest's error, as the log has it; of a budget that is used up, that it was refused.
+    pub(crate) fn code(self) -> &'static str {
         match self {
             Self::NotAName => "invalid-argument",
             Self::Denied => "access-denied",
             Self::TooMany => "new-socket-limit",
+            Self::OverBudget => "lookup-quota",
             Self::Unresolvable => "name-unresolvable",
             Self::TemporaryFailure => "temporary-resolver-failure",
             Self::PermanentFailure => "permanent-resolver-failure",
@@ -261,12 +268,28 @@ async fn ask(enforcer: &Enforcer, name: &Name, spelling: Spelling) -> Result<Ans
         Spelling::Relative => resolver.expand(name),
     };
     let mut without = LookupError::Unresolvable;
+    let mut counted = None;
     for candidate in candidates {
         if candidate != *name && authorize_expanded(enforcer, &candidate).is_err() {
             without = LookupError::Denied;
             continue;
         }
-        match resolver.resolve(&candidate).await {
+        let known = resolver.known(&candidate);
+        let resolution = if known.is_some() {
+            Resolution::Known
+        } else {
+            Resolution::Servers
+        };
+        // However many candidates servers are asked for, it is one look-up.
+        if counted.is_none() || (counted, resolution) == (Some(Resolution::Known), Resolution::Servers) {
+            count(enforcer, name, resolution)?;
+            counted = Some(resolution);
+        }
+        let answer = match known {
+            Some(answer) => Ok(answer),
+            None => resolver.resolve(&candidate).await,
+        };
+        match answer {
             Ok(mut answer) => {
                 if candidate != *name {
                     answer.chain.insert(0, candidate);
@@ -283,6 +306,16 @@ async fn ask(enforcer: &Enforcer, name: &Name, spelling: Spelling) -> Result<Ans
         }
     }
     Err(without)
+}
+
+/// Counts the look-up of `name`, unless that would be too many (BUD-1, BUD-2): nobody knows its addresses then, which says
+/// nothing about what they were.
+fn count(enforcer: &Enforcer, name: &Name, resolution: Resolution) -> Result<(), LookupError> {
+    let counted = enforcer.authorize_resolution(name, resolution);
+    counted.map_err(|denied| match denied.kind() {
+        DeniedKind::Quota => LookupError::OverBudget,
+        DeniedKind::Policy => LookupError::Denied,
+    })
 }
 
 /// RFC 6761, section 6.3: never a server's business (DNS-10).
@@ -315,6 +348,7 @@ fn outcome_of(error: LookupError) -> LookupOutcome {
         LookupError::Unresolvable | LookupError::Denied => LookupOutcome::Nothing,
         LookupError::NotAName
         | LookupError::TooMany
+        | LookupError::OverBudget
         | LookupError::TemporaryFailure
         | LookupError::PermanentFailure => LookupOutcome::Failed,
     }

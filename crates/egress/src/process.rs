@@ -6,12 +6,15 @@
 //!          ├─ proxies      what connections go through
 //!          ├─ recorder     sinks, numbers of decisions, counters, what is not over yet
 //!          ├─ usage        what is open, who waits, whose connections are idle
+//!          ├─ names        how many names each component asked for
 //!          ├─ grants       who has looked names up, where somebody wants a list
+//!          ├─ byte_budgets the bytes that each component may send and receive
 //!          └─ connections  what a new deny list closes, as soon as the thread decides nothing (decision_scope)
 //! ```
 //!
 //! The parts know neither each other nor the instances that use them.
 
+mod asked_names;
 mod component;
 pub(crate) mod connections;
 mod decision_scope;
@@ -25,6 +28,7 @@ use std::sync::Arc;
 
 use outport_policy::{AllowList, LearnedAddresses, Operator, RemedyWords};
 
+pub(crate) use self::asked_names::{AskedNames, NamesUsed};
 pub(crate) use self::component::Component;
 use self::connections::Connections;
 pub(crate) use self::decision_scope::DecisionScope;
@@ -37,6 +41,7 @@ pub use self::unfinished::Carried;
 pub(crate) use self::unfinished::UntilStopped;
 pub(crate) use self::usage::{IdleConnections, OpenInComponent, Pooling, ProcessUsage};
 use crate::asking::Questioner;
+use crate::byte_budget::{ByteBudget, LivingBudgets};
 use crate::counts::QuotaGauges;
 use crate::dns::Resolve;
 use crate::meter::Meter;
@@ -58,7 +63,9 @@ pub(crate) struct Process {
     pub(crate) quotas: QuotaGauges,
     pub(crate) tracer: Option<Arc<dyn Tracer>>,
     pub(crate) usage: ProcessUsage,
+    pub(crate) names: AskedNames,
     pub(crate) connections: Arc<Connections>,
+    pub(crate) byte_budgets: LivingBudgets,
     /// Those with grants, if they are to be listed.
     pub(crate) grants: Option<Arc<GrantHolders>>,
 }
@@ -67,8 +74,17 @@ impl Process {
     /// Puts another operator's policy in force, and closes what it forbids (DL-9).
     pub(crate) fn replace_operator(&self, operator: Operator) {
         self.policy.replace(operator);
+        self.byte_budgets
+            .follow(|| self.policy.load().quotas.bytes.clone());
         self.close_forbidden();
         self.policy.notify();
+    }
+
+    /// The budget of a new component.
+    fn byte_budget_of(&self, name: &Arc<str>) -> Arc<ByteBudget> {
+        let configured = || self.policy.load().quotas.bytes.clone();
+        self.byte_budgets
+            .begin(name.clone(), &self.connections, configured)
     }
 
     /// The list of a component, which grows if somebody is there to be asked.

@@ -85,7 +85,7 @@ impl ShutGate {
         match Host::parse(server) {
             Ok(server) => {
                 let server = &server;
-                self.refuse(instance, Ok(&Attempt::Tls { server, ports: &[] }));
+                self.refuse(instance, Ok(&Attempt::Tls { server, remotes: &[] }));
             }
             Err(_) => {
                 let text = (TLS_ATTEMPT, TLS_SERVER_NAME, Reason::AddressInvalid);

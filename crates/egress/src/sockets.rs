@@ -19,6 +19,7 @@
 mod address;
 mod connection;
 mod family;
+mod first_flight;
 mod options;
 mod slot;
 mod system;

@@ -1,4 +1,4 @@
-//! What an instance has of TLS on connections of its own: how many, and the ports that they may lead to.
+//! What an instance has of TLS on connections of its own: how many, and where they may lead to.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU32;
@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use outport_policy::Endpoint;
 #[cfg(feature = "tls")]
 use outport_policy::{Attempt, Host, Usage};
 
@@ -19,14 +20,14 @@ use crate::enforcer::{DecisionId, Enforcer};
 pub(crate) struct TlsUsage {
     /// TLS connections, those that are being agreed on among them.
     tls: AtomicU32,
-    /// The ports of its TCP connections, and how many lead to each.
-    ports: Arc<Mutex<BTreeMap<u16, u32>>>,
+    /// Where its TCP connections lead, and how many lead to each.
+    remotes: Arc<Mutex<BTreeMap<Endpoint, u32>>>,
 }
 
-/// A TCP connection to a port, for as long as anything of its socket is there.
-pub(crate) struct OpenPort {
-    ports: Arc<Mutex<BTreeMap<u16, u32>>>,
-    port: u16,
+/// A TCP connection to somewhere, for as long as anything of its socket is there.
+pub(crate) struct OpenRemote {
+    remotes: Arc<Mutex<BTreeMap<Endpoint, u32>>>,
+    remote: Endpoint,
 }
 
 /// One TLS connection in the counts. Dropping it gives the place back.
@@ -34,22 +35,22 @@ pub(crate) struct OpenPort {
 pub(crate) struct TlsPlace(Arc<Enforcer>);
 
 impl TlsUsage {
-    /// Notes a TCP connection to `port`.
-    pub(crate) fn opened(&self, port: u16) -> OpenPort {
-        *lock(&self.ports).entry(port).or_default() += 1;
-        OpenPort {
-            ports: Arc::clone(&self.ports),
-            port,
+    /// Notes a TCP connection to `remote`.
+    pub(crate) fn opened(&self, remote: Endpoint) -> OpenRemote {
+        *lock(&self.remotes).entry(remote).or_default() += 1;
+        OpenRemote {
+            remotes: Arc::clone(&self.remotes),
+            remote,
         }
     }
 }
 
-impl Drop for OpenPort {
+impl Drop for OpenRemote {
     fn drop(&mut self) {
-        let mut ports = lock(&self.ports);
-        match ports.get_mut(&self.port) {
+        let mut remotes = lock(&self.remotes);
+        match remotes.get_mut(&self.remote) {
             Some(several) if *several > 1 => *several -= 1,
-            _ => drop(ports.remove(&self.port)),
+            _ => drop(remotes.remove(&self.remote)),
         }
     }
 }
@@ -62,10 +63,10 @@ impl TlsPlace {
         let own = enforcer.tls_usage();
         let before = own.tls.fetch_add(1, Ordering::AcqRel);
         let place = Self(Arc::clone(enforcer));
-        let (ports, connections) = {
-            let open = lock(&own.ports);
-            let ports: Vec<u16> = open.keys().copied().collect();
-            (ports, open.values().sum())
+        let (remotes, connections) = {
+            let open = lock(&own.remotes);
+            let remotes: Vec<Endpoint> = open.keys().copied().collect();
+            (remotes, open.values().sum())
         };
         let usage = Usage {
             tls_of_instance: before,
@@ -74,7 +75,7 @@ impl TlsPlace {
         };
         let attempt = Attempt::Tls {
             server,
-            ports: &ports,
+            remotes: &remotes,
         };
         let decision = enforcer.authorize(&attempt, usage)?;
         Ok((place, decision))
@@ -91,16 +92,16 @@ impl Drop for TlsPlace {
 /// The attempt to speak TLS with `server` on the connections that the instance has now.
 #[cfg(feature = "tls")]
 pub(crate) fn with_attempt<R>(enforcer: &Enforcer, server: &Host, then: impl FnOnce(&Attempt<'_>) -> R) -> R {
-    let ports: Vec<u16> = lock(&enforcer.tls_usage().ports).keys().copied().collect();
+    let remotes: Vec<Endpoint> = lock(&enforcer.tls_usage().remotes).keys().copied().collect();
     then(&Attempt::Tls {
         server,
-        ports: &ports,
+        remotes: &remotes,
     })
 }
 
 /// What is there is whole, whoever panicked while he had it.
-fn lock(ports: &Mutex<BTreeMap<u16, u32>>) -> MutexGuard<'_, BTreeMap<u16, u32>> {
-    ports.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(remotes: &Mutex<BTreeMap<Endpoint, u32>>) -> MutexGuard<'_, BTreeMap<Endpoint, u32>> {
+    remotes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What it is called in the audit log.

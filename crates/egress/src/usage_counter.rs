@@ -107,8 +107,13 @@ impl UsageCounter {
                 .kept_for_others(self.component.open(), most, of_process),
             connections_of_process: of_process,
             lookups_of_instance: 0,
+            // Of a look-up alone, which is counted when it is judged.
+            lookups_of_last_minute: None,
+            names_below_wildcard: None,
             tcp_connections_of_instance: 0,
             tls_of_instance: 0,
+            sent_of_component: self.component.bytes().sent(),
+            about_to_send: 0,
         }
     }
 }

@@ -3,8 +3,10 @@
 pub(crate) mod allowed_http_hosts;
 pub(crate) mod application;
 pub(crate) mod brokers;
+pub(crate) mod byte_budget;
 pub(crate) mod client_tls;
 pub(crate) mod component;
+pub(crate) mod component_limits;
 pub(crate) mod component_source;
 pub(crate) mod definitions;
 pub(crate) mod dependency;

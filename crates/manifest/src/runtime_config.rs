@@ -10,10 +10,21 @@
 //! allow_loopback_ports = [53, "80-90"]
 //! allow_link_local = false
 //! allow_loopback_answers = false
+//! tls_names = "denied"
 //! dns_servers = ["9.9.9.9", "127.0.0.1:5353"]
 //! resolve_disallowed = true
 //! max_sockets = 4096
 //! max_sockets_per_instance = 256
+//! max_lookups_per_minute = 600
+//! max_names_per_wildcard = 1000
+//! max_send_rate = "1MiB"
+//! max_receive_rate = "10MiB"
+//! max_sent = "1GiB/1h"
+//!
+//! [component.web]                                   # Outport's, narrower for one component
+//! max_lookups_per_minute = 60
+//! max_names_per_wildcard = 100
+//! max_sent = "100MiB/1h"
 //!
 //! [outbound_http]                                   # Spin's
 //! connection_pooling = true
@@ -24,14 +35,16 @@
 //! servers of triggers ([`crate::BrokerSettings`]). Other sections that Spin knows are accepted and named in a note;
 //! a section or key that nobody knows is a mistake, as with Spin.
 
-use outport_policy::{BlockedNetwork, Entry, LabelKind, PortSet};
+use outport_policy::{BlockedNetwork, Entry, LabelKind, PortSet, TlsNames};
 
 use crate::reading::brokers::{BrokerSettings, read_broker_settings};
+use crate::reading::byte_budget::{ByteLimits, read_byte_limits};
 use crate::reading::client_tls::{ClientTls, read_client_tls};
 use crate::reading::component::note_not_used;
+use crate::reading::component_limits::{ComponentLimits, MOST_NAMES, read_components};
 use crate::reading::definitions::{
     Definition, KeyValueBackend, ModelServer, SqliteBackend, read_client, read_key_value_stores,
-    read_model_server, read_sqlite_databases,
+    read_model_server, read_sqlite_databases, read_word,
 };
 use crate::reading::entries::parse_denied_entry;
 use crate::reading::fields::{Fields, Node};
@@ -62,6 +75,8 @@ pub struct RuntimeConfig {
     pub sqlite_databases: Vec<Definition<SqliteBackend>>,
     /// `[llm_compute]`
     pub model_server: Option<ModelServer>,
+    /// `[component.ID]`, in the order of the file.
+    pub components: Vec<ComponentLimits>,
     /// `max_connections` of `[outbound_redis]`, `[outbound_pg]`, `[outbound_mysql]` and `[outbound_mqtt]`.
     pub client_connections: ClientConnections,
     /// `[trigger.redis]`, `[trigger.mqtt]` and `[trigger.sqs]`.
@@ -114,16 +129,24 @@ pub struct OutboundNetworking {
     pub allow_link_local: Option<Located<bool>>,
     /// Lifts the part of DNS-9 about loopback.
     pub allow_loopback_answers: Option<Located<bool>>,
+    /// By which layers the names of servers are judged where guests open TLS (TLS-1).
+    pub tls_names: Option<Located<TlsNames>>,
     /// Servers instead of the system's (DNS-11).
     pub dns_servers: Vec<Located<DnsServer>>,
     /// Sockets of the whole process.
     pub max_sockets: Option<Located<u32>>,
     /// Sockets of one instance.
     pub max_sockets_per_instance: Option<Located<u32>>,
+    /// Look-ups of one component that servers are asked for in a minute (BUD-1).
+    pub max_lookups_per_minute: Option<Located<u32>>,
+    /// Names of one component below one wildcard in an hour (BUD-2).
+    pub max_names_per_wildcard: Option<Located<u32>>,
     /// Spin's: sockets of the app.
     pub max_socket_connections: Option<Located<u32>>,
     /// Spin's: connections of the app, of whatever kind.
     pub max_total_connections: Option<Located<u32>>,
+    /// Bytes that each component may send and receive (BUD-3).
+    pub bytes: ByteLimits,
 }
 
 /// `[outbound_http]`: Spin's settings for outgoing HTTP. A key that is not written is `None`.
@@ -165,6 +188,9 @@ impl RuntimeConfig {
         let brokers = fields
             .get("trigger")
             .and_then(|node| read_broker_settings(&mut found, node));
+        let components = fields
+            .get("component")
+            .map(|node| read_components(&mut found, node));
         let state_dir = fields.get("state_dir").and_then(|node| node.string(&mut found));
         let mut client = |key, service| {
             fields.get(key).and_then(|node| {
@@ -195,6 +221,7 @@ impl RuntimeConfig {
             key_value_stores: key_value_stores.read,
             sqlite_databases: sqlite_databases.read,
             model_server,
+            components: components.unwrap_or_default(),
             client_connections,
             brokers: brokers.unwrap_or_default(),
             state_dir: state_dir.map(|path| path.map(StateDir::at)),
@@ -241,11 +268,17 @@ fn read_networking(found: &mut Findings, node: Node<'_>) -> Option<OutboundNetwo
             .and_then(|node| read_ports(found, node)),
         allow_link_local: read_flag(found, &mut fields, "allow_link_local"),
         allow_loopback_answers: read_flag(found, &mut fields, "allow_loopback_answers"),
+        tls_names: fields
+            .get("tls_names")
+            .and_then(|node| read_tls_names(found, node)),
         dns_servers: read_dns_servers(found, &mut fields),
         max_sockets: read_limit(found, &mut fields, "max_sockets"),
         max_sockets_per_instance: read_limit(found, &mut fields, "max_sockets_per_instance"),
+        max_lookups_per_minute: read_name_limit(found, &mut fields, "max_lookups_per_minute"),
+        max_names_per_wildcard: read_name_limit(found, &mut fields, "max_names_per_wildcard"),
         max_socket_connections: read_limit(found, &mut fields, "max_socket_connections"),
         max_total_connections: read_limit(found, &mut fields, "max_total_connections"),
+        bytes: read_byte_limits(found, &mut fields),
     };
     fields.finish(found);
     Some(networking)
@@ -293,6 +326,10 @@ fn read_flag(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) -
 
 fn read_limit(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) -> Option<Located<u32>> {
     fields.get(key).and_then(|node| node.count(found))
+}
+
+fn read_name_limit(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) -> Option<Located<u32>> {
+    fields.get(key).and_then(|node| node.count_to(found, MOST_NAMES))
 }
 
 fn read_strings(found: &mut Findings, fields: &mut Fields<'_>, key: &'static str) -> Vec<Located<String>> {
@@ -352,6 +389,11 @@ fn read_ports(found: &mut Findings, node: Node<'_>) -> Option<Located<PortSet>> 
     Some(Located::new(ports, node.span()))
 }
 
+fn read_tls_names(found: &mut Findings, node: Node<'_>) -> Option<Located<TlsNames>> {
+    let word = read_word(found, node, &TLS_NAMES)?;
+    Some(Located::new(word.parse().ok()?, node.span()))
+}
+
 fn read_port_set(found: &mut Findings, node: Node<'_>) -> Option<PortSet> {
     let text = match node.integer() {
         Some(number) => Located::new(number.to_string(), node.span()),
@@ -373,6 +415,14 @@ fn note_unserved(found: &mut Findings, node: Node<'_>, service: Service) {
         note_not_used(found, node, service.lacking());
     }
 }
+
+/// The words of `tls_names`.
+const TLS_NAMES: [&str; 4] = [
+    TlsNames::Off.as_str(),
+    TlsNames::Denied.as_str(),
+    TlsNames::Allowed.as_str(),
+    TlsNames::Required.as_str(),
+];
 
 /// The other sections that Spin has in this file.
 const SPINS_OTHER_SECTIONS: [(&str, &str); 7] = [

@@ -164,10 +164,13 @@ allow_udp = true
 allow_loopback_ports = [53, "80-90"]
 allow_link_local = false
 allow_loopback_answers = true
+tls_names = "required"
 dns_servers = ["9.9.9.9", "127.0.0.1:5353"]
 resolve_disallowed = false
 max_sockets = 4_096
 max_sockets_per_instance = 0x100
+max_lookups_per_minute = 60
+max_names_per_wildcard = 12
 
 [outbound_http]
 connection_pooling = false
@@ -213,11 +216,14 @@ hosts = ["b.example.com"]
         (&networking.max_total_connections, 500),
         (&networking.max_sockets, 4096),
         (&networking.max_sockets_per_instance, 256),
+        (&networking.max_lookups_per_minute, 60),
+        (&networking.max_names_per_wildcard, 12),
         (&config.http.max_connections, 7),
     ];
     for (limit, expected) in limits {
         assert_eq!(limit.as_ref().unwrap().value, expected);
     }
+    assert_eq!(networking.tls_names.as_ref().unwrap().value.as_str(), "required");
     let servers: Vec<_> = networking
         .dns_servers
         .iter()

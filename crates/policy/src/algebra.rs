@@ -18,6 +18,7 @@ mod protocols;
 mod region;
 
 pub use destination::{Channel, Destination};
-pub(crate) use embedding::{Certainty, Embedding, samples};
+pub use embedding::Embedding;
+pub(crate) use embedding::{Certainty, samples};
 pub use protocols::Protocols;
 pub use region::{Hosts, Region};

@@ -4,7 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::{Address, Endpoint, Grants, Host, LabelKind, Name, Peers, Scheme, Transport, Usage, text};
+use crate::{
+    Address, Endpoint, Grants, Host, LabelKind, Name, Peers, Scheme, ServerName, Transport, Usage, text,
+};
 
 /// One attempt of a guest to use the network, in the words of the policy.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +55,12 @@ pub enum Attempt<'a> {
         /// The name.
         name: &'a Name,
     },
+    /// Resolving a name for what was permitted by it, a look-up, a request or a connection of the host's: asked for its
+    /// budgets, before a query leaves the machine (BUD-1, BUD-2). It permits no way out.
+    Resolve {
+        /// The name.
+        name: &'a Name,
+    },
     /// Taking one address of an answer; asked before the guest sees it.
     Answer {
         /// The name that was looked up.
@@ -92,9 +100,16 @@ pub enum Attempt<'a> {
     Tls {
         /// The name, or the address, that the certificate has to be for.
         server: &'a Host,
-        /// The ports that the instance's TCP connections are open to: the host is given streams, and one of these ports
+        /// The endpoints that the instance's TCP connections are open to: the host is given streams, and one of these
         /// is where they lead.
-        ports: &'a [u16],
+        remotes: &'a [Endpoint],
+    },
+    /// Sending a ClientHello on a TCP connection that is open (TLS-1). It opens none.
+    ClientHello {
+        /// What it says of the server.
+        server: ServerName<'a>,
+        /// Where the connection leads.
+        remote: Endpoint,
     },
     /// Opening a store, a database or a model of the host's.
     Open {
@@ -156,10 +171,12 @@ impl Attempt<'_> {
             Self::Send { .. } => "udp.send",
             Self::Receive { .. } => "udp.receive",
             Self::Lookup { .. } => "dns.lookup",
+            Self::Resolve { .. } => "dns.resolve",
             Self::Answer { .. } => "dns.answer",
             Self::Request { scheme, .. } => scheme.operations().0,
             Self::Dial { scheme, .. } => scheme.operations().1,
             Self::Tls { .. } => "tls.connect",
+            Self::ClientHello { .. } => "tls.hello",
             Self::Open { kind, .. } => kind.operation(),
         }
     }
@@ -189,6 +206,7 @@ impl fmt::Display for Attempt<'_> {
             Self::Send { remote } => write!(f, "{} {remote}", Transport::Udp),
             Self::Receive { peer } => write!(f, "datagram from {peer}"),
             Self::Lookup { name } => write!(f, "look-up of {name}"),
+            Self::Resolve { name } => write!(f, "resolution of {name}"),
             Self::Answer { name, address, .. } => write!(f, "answer {address} for {name}"),
             Self::Request {
                 scheme, host, port, ..
@@ -197,6 +215,15 @@ impl fmt::Display for Attempt<'_> {
                 scheme, host, remote, ..
             } => write!(f, "{scheme}://{host} at {remote}"),
             Self::Tls { server, .. } => write!(f, "TLS with {server}"),
+            Self::ClientHello { server, remote } => match server {
+                ServerName::Host(server) | ServerName::Piece(server) => {
+                    write!(f, "TLS with {server} at {remote}")
+                }
+                ServerName::Missing => write!(f, "TLS without a server name at {remote}"),
+                ServerName::Malformed(_) => write!(f, "malformed TLS at {remote}"),
+                ServerName::Unread(_) => write!(f, "TLS that cannot be read at {remote}"),
+                ServerName::TooLong => write!(f, "a ClientHello that is too long at {remote}"),
+            },
             Self::Open { kind, label } => write!(f, "{kind} `{}`", text::excerpt(label)),
         }
     }

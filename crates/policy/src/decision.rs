@@ -138,6 +138,17 @@ impl<'p> Denial<'p> {
         self.reason
     }
 
+    /// The reason in words, where it has some of its own for this attempt, and the [reason's](Reason::sentence) otherwise.
+    pub fn sentence(&self, attempt: &Attempt<'_>) -> &'static str {
+        let own = match (self.reason, attempt) {
+            (Reason::DenyTlsName | Reason::AllowTlsName, Attempt::ClientHello { server, .. }) => {
+                server.refusal()
+            }
+            _ => None,
+        };
+        own.unwrap_or(self.reason.sentence())
+    }
+
     /// The author's entry that came closest to permitting the attempt, if any came close.
     pub fn closest(&self) -> Option<&'p Entry> {
         self.closest

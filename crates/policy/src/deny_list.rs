@@ -238,6 +238,17 @@ impl DenyList {
         })
     }
 
+    /// Refuses a name that nobody can read, as the list names hosts by name for that port (TLS-1).
+    pub(crate) fn refuses_unread_name(&self, protocol: Protocol<'_>, port: u16) -> Option<DenyMatch<'_>> {
+        let by = DeniedBy::Entry(self.compiled.index.denies_some_name(protocol, port)?);
+        let reason = Reason::DenyTlsName;
+        Some(DenyMatch {
+            reason,
+            by,
+            name: None,
+        })
+    }
+
     /// Refuses a name of which no port is left for a socket (DL-3, DL-4).
     pub(crate) fn refuses_whole_name(
         &self,

@@ -165,6 +165,15 @@ impl Index {
             .map(|id| self.entry(id))
     }
 
+    /// Some entry of the deny list that names hosts by name, for this port: what it denies cannot be told without the name.
+    pub(crate) fn denies_some_name(&self, protocol: Protocol<'_>, port: u16) -> Option<&Entry> {
+        let localhost = [self.names.get("localhost"), self.subdomains.get("localhost")];
+        let mut cells = [&self.named].into_iter().chain(localhost.into_iter().flatten());
+        cells
+            .find_map(|cell| cell.find(Side::Deny, protocol, port))
+            .map(|id| self.entry(id))
+    }
+
     /// Up to which port the list names all for an address, from `port` on; `None` where `port` itself is not named.
     /// There may be more behind it.
     pub(crate) fn reach_of_address(
@@ -213,6 +222,19 @@ impl Index {
         self.cells_of_name(name)
             .find_map(|cell| cell.entries().next())
             .map(|id| self.entry(id))
+    }
+
+    /// The names whose wildcards cover `name`, nearest first, unless it is named exactly or every name is.
+    pub(crate) fn wildcards_over(&self, name: &Name) -> Vec<&Name> {
+        let covered_otherwise =
+            || self.names.contains_key(name.as_str()) || self.any.entries().next().is_some();
+        if self.subdomains.is_empty() || covered_otherwise() {
+            return Vec::new();
+        }
+        let wildcards = name
+            .parents()
+            .filter_map(|parent| self.subdomains.get_key_value(parent));
+        wildcards.map(|(apex, _)| apex).collect()
     }
 
     fn closest<'p>(

@@ -17,7 +17,7 @@
 //! its opening comment has the layers and their order.
 //!
 //! State that belongs to one instance of a guest is in [`Grants`] (what it looked up) and [`Peers`] (whom it sent
-//! datagrams to). Everything else is immutable and replaced as a whole.
+//! datagrams to), that of a component in [`NameBudgets`] (how many names it asked for). Everything else is immutable and replaced as a whole.
 //!
 //! Ids in parentheses, such as (DNS-4), are those of the rules in `docs/policy.md`.
 //!
@@ -53,6 +53,7 @@ mod algebra;
 mod allow_list;
 mod attempt;
 mod blocked_network;
+mod byte_budget;
 mod coverage;
 mod decision;
 mod deny_list;
@@ -66,6 +67,7 @@ mod label;
 mod limits;
 mod location;
 mod name;
+mod name_budgets;
 mod operator;
 mod overlap;
 mod peers;
@@ -77,14 +79,16 @@ mod scheme;
 mod setting;
 mod special_purpose;
 pub mod text;
+mod tls_names;
 mod user_info;
 mod wanted;
 
 pub use address::{Address, Endpoint, METADATA_SERVICES};
-pub use algebra::{Channel, Destination, Hosts, Protocols, Region};
+pub use algebra::{Channel, Destination, Embedding, Hosts, Protocols, Region};
 pub use allow_list::AllowList;
 pub use attempt::{AnswerSource, Attempt, RequestMethod, Situation};
 pub use blocked_network::{BlockedNetwork, BlockedNetworkError};
+pub use byte_budget::{BudgetInForce, ByteBudget, ByteBudgets, SentBound};
 pub use coverage::{Redundant, Share, is_apart, redundant, share};
 pub use decision::{Decision, Denial, Permit, Rule};
 pub use deny_list::{DenyList, LearnedAddresses};
@@ -94,11 +98,12 @@ pub use entry::{Entry, EntryError, EntryPorts, EntryProblem, EntryScheme, PortSp
 pub use grants::{Ending, Grant, Grants, LookupOutcome, Settled, Ticket};
 pub use host_pattern::HostPattern;
 pub use label::{Label, LabelKind};
-pub use limits::{Limit, Quotas, RuntimeLimits, Usage};
+pub use limits::{Limit, NameBounds, NameLimits, Quotas, RuntimeLimits, Usage};
 pub use location::Location;
 pub use name::{Host, Name, NameError, Spelling};
+pub use name_budgets::{Asked, NameBudgets, Resolution};
 pub use operator::Operator;
-pub use overlap::{Cut, Gain, KeptOut, KeptOutBy, Left, gained};
+pub use overlap::{AddressesKeptOut, Cut, Gain, KeptOut, KeptOutBy, Left, gained};
 pub use peers::Peers;
 pub use policy::{LayerAnswer, Policy};
 pub use ports::{PortRange, PortSet, PortsError};
@@ -106,5 +111,6 @@ pub use reason::{Layer, Reason};
 pub use remedy::Remedy;
 pub use scheme::{Protocol, Scheme, Transport};
 pub use setting::{NeutralWords, RemedyWords, Setting};
+pub use tls_names::{ServerName, TlsNames, UnknownTlsNames};
 pub use user_info::without_user_info;
 pub use wanted::{Addition, ListOf, LookupAlone, Wanted};

@@ -1,6 +1,6 @@
 //! Everything that the operator decides, for every guest of the process.
 
-use crate::{DenyList, EgressProxy, Quotas, RuntimeLimits};
+use crate::{DenyList, EgressProxy, Quotas, RuntimeLimits, TlsNames};
 
 /// The operator's part of a policy. By default the deny list is empty, the runtime limits hold and the quotas
 /// have their defaults.
@@ -16,4 +16,6 @@ pub struct Operator {
     pub quotas: Quotas,
     /// The proxy that connections of guests go through, which no guest may speak to itself. Default: none.
     pub egress_proxy: Option<EgressProxy>,
+    /// By which layers the server names of TLS are judged (TLS-1). Default: by the deny list.
+    pub tls_names: TlsNames,
 }

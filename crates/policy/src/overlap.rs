@@ -35,7 +35,7 @@ mod rules;
 
 pub use cut::{Cut, KeptOutBy, Left};
 pub use gain::{Gain, gained};
-pub use kept_out::KeptOut;
+pub use kept_out::{AddressesKeptOut, KeptOut};
 pub(crate) use left::{Filter, Wildcards};
 pub(crate) use list_of_rules::ListOfRules;
 

@@ -24,6 +24,7 @@ mod deny_list;
 mod hard;
 mod quotas;
 mod runtime_limits;
+mod tls_names;
 
 use std::sync::Arc;
 

@@ -63,7 +63,7 @@ reasons! {
     DenyCname = "deny.cname", DenyList, "the name is an alias of one on the operator's deny list";
     /// An address in a denied network (DL-6, DL-7).
     DenyNetwork = "deny.network", DenyList, "the address lies in a network that the operator denies";
-    /// A denied server name in TLS (TLS-5).
+    /// A denied server name in TLS (TLS-1, TLS-5).
     DenyTlsName = "deny.tls-name", DenyList, "the operator's deny list names this server of TLS";
 
     /// A privileged port of loopback (RL-1).
@@ -101,6 +101,10 @@ reasons! {
     GrantEvicted = "grant.evicted", AllowList,
         "a look-up granted this address once, and so many names were looked up since that it made room for them";
 
+    /// A server name in TLS that no entry permits, on a connection that a look-up opened (TLS-1).
+    AllowTlsName = "allow.tls-name", AllowList,
+        "TLS on a connection that was opened because of a name is for names that the allow list has, and this is for none";
+
     /// A name that no entry lets sockets have (DNS-1).
     DnsNameNotAllowed = "dns.name-not-allowed", AllowList,
         "no entry that sockets can use covers this name, so it cannot be looked up";
@@ -124,6 +128,15 @@ reasons! {
     QuotaLookups = "quota.lookups", Quotas, "too many look-ups are in flight";
     /// Too many connections.
     QuotaConnections = "quota.connections", Quotas, "too many connections are open";
+    /// As many bytes sent as the operator permits in a time (BUD-3).
+    QuotaBytes = "quota.bytes", Quotas, "the component has sent as many bytes as it may in this time";
+
+    /// Too many look-ups that left the machine (BUD-1).
+    QuotaLookupRate = "quota.lookup-rate", Quotas,
+        "the component has had as many names looked up by DNS servers as it may in a minute";
+    /// Too many names below a wildcard (BUD-2).
+    QuotaNames = "quota.names", Quotas,
+        "the component has asked for as many names below this wildcard as it may in an hour";
 
     /// An audit log that cannot be written: whoever wants everything recorded wants nothing done that is not (RSN-6).
     AuditUnavailable = "audit.unavailable", Hard,
@@ -207,6 +220,7 @@ mod tests {
             "allow.port",
             "allow.label",
             "allow.name-not-looked-up",
+            "allow.tls-name",
             "grant.replaced",
             "grant.evicted",
             "dns.name-not-allowed",
@@ -216,6 +230,9 @@ mod tests {
             "quota.sockets",
             "quota.lookups",
             "quota.connections",
+            "quota.lookup-rate",
+            "quota.names",
+            "quota.bytes",
             "audit.unavailable",
         ] {
             assert_eq!(codes.iter().filter(|own| **own == code).count(), 1, "{code}");

@@ -10,7 +10,7 @@ use std::fmt;
 
 use crate::{
     Attempt, Denial, Entry, Host, HostPattern, LabelKind, Layer, Location, Name, NeutralWords, Protocol,
-    Reason, RemedyWords, Scheme, Setting, Transport, text,
+    Reason, RemedyWords, Scheme, ServerName, Setting, Transport, text,
 };
 
 /// The one change that would permit an attempt, and who can make it.
@@ -145,6 +145,24 @@ fn add_entry(denial: &Denial<'_>, attempt: &Attempt<'_>) -> Option<Remedy> {
         Attempt::Dial {
             scheme, host, remote, ..
         } => url_entry(scheme, host, remote.port),
+        Attempt::Tls {
+            server: Host::Name(name),
+            ..
+        }
+        | Attempt::ClientHello {
+            server: ServerName::Host(Host::Name(name)),
+            ..
+        } if stays_inside(name) => return None,
+        Attempt::Tls {
+            server,
+            remotes: [remote],
+        }
+        | Attempt::ClientHello {
+            server: ServerName::Host(server),
+            remote,
+        } => format!("tcp://{server}:{}", remote.port),
+        // Which of its connections it would be on is not known.
+        Attempt::Tls { server, .. } => return Some(Remedy::AddEntryWithPort((*server).clone())),
         Attempt::Open { kind, label } if LabelKind::may_be(label) => {
             return Some(Remedy::AddLabel {
                 kind: *kind,

@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 
-use crate::{LabelKind, Remedy};
+use crate::{LabelKind, Remedy, TlsNames};
 
 /// A setting of the host that decides over what a guest may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +29,8 @@ pub enum Setting {
     LinkLocal,
     /// [`RuntimeLimits::loopback_answers`](crate::RuntimeLimits::loopback_answers).
     LoopbackAnswers,
+    /// [`Operator::tls_names`](crate::Operator::tls_names), with what it is to be.
+    TlsNames(TlsNames),
     /// That there is no egress proxy, through which UDP does not go.
     NoEgressProxy,
     /// The user and the password for an egress proxy.
@@ -41,6 +43,18 @@ pub enum Setting {
     SocketsPerComponent,
     /// [`Quotas::total_connections`](crate::Quotas::total_connections).
     TotalConnections,
+    /// [`Quotas::lookups_per_minute`](crate::Quotas::lookups_per_minute).
+    LookupsPerMinute,
+    /// [`Quotas::names_per_wildcard`](crate::Quotas::names_per_wildcard).
+    NamesPerWildcard,
+    /// [`ByteBudget::sent`](crate::ByteBudget::sent) of every component.
+    SentBytes,
+    /// [`NameLimits::lookups_per_minute`](crate::NameLimits::lookups_per_minute) of the component alone.
+    OwnLookupsPerMinute,
+    /// [`NameLimits::names_per_wildcard`](crate::NameLimits::names_per_wildcard) of the component alone.
+    OwnNamesPerWildcard,
+    /// [`ByteBudget::sent`](crate::ByteBudget::sent) of the component alone.
+    OwnSentBytes,
 }
 
 impl Setting {
@@ -53,12 +67,19 @@ impl Setting {
             Self::Udp => "`RuntimeLimits::udp`".into(),
             Self::LinkLocal => "`RuntimeLimits::link_local`".into(),
             Self::LoopbackAnswers => "`RuntimeLimits::loopback_answers`".into(),
+            Self::TlsNames(mode) => format!("`Operator::tls_names`, {mode}").into(),
             Self::NoEgressProxy => "no egress proxy".into(),
             Self::EgressProxyCredentials => "`ProxyServer::with`".into(),
             Self::SocketsPerInstance => "`Quotas::sockets_per_instance`".into(),
             Self::SocketsPerProcess => "`Quotas::sockets_per_process`".into(),
             Self::SocketsPerComponent => "`Quotas::sockets_per_component`".into(),
             Self::TotalConnections => "`Quotas::total_connections`".into(),
+            Self::LookupsPerMinute => "`Quotas::lookups_per_minute`".into(),
+            Self::NamesPerWildcard => "`Quotas::names_per_wildcard`".into(),
+            Self::SentBytes => "`ByteBudget::sent`".into(),
+            Self::OwnLookupsPerMinute => "`NameLimits::lookups_per_minute` of the component".into(),
+            Self::OwnNamesPerWildcard => "`NameLimits::names_per_wildcard` of the component".into(),
+            Self::OwnSentBytes => "`ByteBudget::sent` of the component".into(),
         }
     }
 }

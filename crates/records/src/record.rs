@@ -221,6 +221,15 @@ impl<'a> Record<'a> {
             Self::Lost { ts, .. } | Self::Started { ts } => *ts,
         }
     }
+
+    /// The component that it is of, if it is of one.
+    pub fn component(&self) -> Option<&str> {
+        match self {
+            Self::Decision(decision) => Some(&decision.component),
+            Self::Outcome(outcome) => Some(&outcome.component),
+            Self::Lost { .. } | Self::Started { .. } => None,
+        }
+    }
 }
 
 /// All members that a line can have. One struct, since an enum without a tag would have each line read twice.

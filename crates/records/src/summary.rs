@@ -185,6 +185,8 @@ impl Summary {
         };
         match outcome.stage {
             Stage::Succeeded => talk.succeeded += 1,
+            // What was refused is counted as that.
+            Stage::Failed if outcome.error.as_deref() == Some("lookup-quota") => {}
             Stage::Failed => talk.failed += 1,
             Stage::Ended => talk.ended += 1,
         }
@@ -316,13 +318,14 @@ fn has_an_end(attempt: &str) -> bool {
 }
 
 /// Errors of what was refused after it had been permitted in part: the refusal is a record of its own.
-const REFUSALS: [&str; 6] = [
+const REFUSALS: [&str; 7] = [
     "access-denied",
     "http-request-denied",
     "destination-ip-prohibited",
     "connection-limit-reached",
     "http-request-uri-invalid",
     "new-socket-limit",
+    "lookup-quota",
 ];
 
 /// As many components as are told apart.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use outport_policy::{
     AllowList, BlockedNetwork, BlockedNetworkError, DenyList, EgressProxy, Entry, EntryError, Host, Limit,
-    Location, Operator, Policy, PortSet, PortsError, RuntimeLimits, gained, text,
+    Location, Operator, Policy, PortSet, PortsError, RuntimeLimits, TlsNames, UnknownTlsNames, gained, text,
 };
 use serde::Serialize;
 
@@ -27,6 +27,13 @@ pub struct Difference {
     pub lost: Vec<Gained>,
     /// True if names may resolve to loopback now and might not before.
     pub loopback_answers_lifted: bool,
+    /// True if connections are held to fewer names where guests open TLS than before.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tls_names_loosened: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// An entry, or a label (`key-value:default`), by which a component reaches what it did not.
@@ -62,6 +69,9 @@ pub enum DocumentError {
     /// An egress proxy in it is none.
     #[error("an egress proxy in it is not `HOST:PORT`")]
     EgressProxy,
+    /// The word for the names of TLS in it is none.
+    #[error(transparent)]
+    TlsNames(#[from] UnknownTlsNames),
 }
 
 impl EffectivePolicy {
@@ -129,6 +139,7 @@ impl EffectivePolicy {
             .concat(),
             loopback_answers_lifted: self.operator.allow_loopback_answers
                 && !before.operator.allow_loopback_answers,
+            tls_names_loosened: self.operator.tls_names()? < before.operator.tls_names()?,
         })
     }
 }
@@ -136,7 +147,7 @@ impl EffectivePolicy {
 impl Difference {
     /// True if anything can be reached that could not be reached before.
     pub fn reaches_more(&self) -> bool {
-        !self.gained.is_empty() || self.loopback_answers_lifted
+        !self.gained.is_empty() || self.loopback_answers_lifted || self.tls_names_loosened
     }
 
     /// As one JSON document with its line end.
@@ -165,6 +176,9 @@ impl Difference {
         if self.loopback_answers_lifted {
             text.push_str("+ names other than `localhost` may resolve to loopback\n");
         }
+        if self.tls_names_loosened {
+            text.push_str("+ connections are held to fewer names where TLS is opened\n");
+        }
         if text.is_empty() {
             text.push_str("reaches the same as before\n");
         }
@@ -173,6 +187,10 @@ impl Difference {
 }
 
 impl OperatorSummary {
+    fn tls_names(&self) -> Result<TlsNames, DocumentError> {
+        Ok(self.tls_names.parse()?)
+    }
+
     fn operator(&self) -> Result<Operator, DocumentError> {
         let denied = self
             .disallowed_outbound_hosts
@@ -205,6 +223,7 @@ impl OperatorSummary {
             deny,
             limits,
             egress_proxy: (!proxies.is_empty()).then(|| EgressProxy::new(proxies)),
+            tls_names: self.tls_names()?,
             ..Operator::default()
         })
     }

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use outport_policy::{
     EgressProxy, Entry, EntryScheme, HostPattern, KeptOut, KeptOutBy, Left, Limit, Operator, Policy, Reason,
-    Share, Transport, share, text,
+    Share, TlsNames, Transport, share, text,
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,9 @@ pub struct OperatorSummary {
     pub allow_link_local: bool,
     /// True if names other than `localhost` may resolve to loopback.
     pub allow_loopback_answers: bool,
+    /// By which layers names are held to TLS: `off`, `denied`, `allowed` or `required`.
+    #[serde(default = "by_the_deny_list", skip_serializing_if = "is_by_the_deny_list")]
+    pub tls_names: String,
     /// The egress proxies that connections go through, as `HOST:PORT`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub egress_proxy: Vec<String>,
@@ -337,6 +340,7 @@ impl From<&Operator> for OperatorSummary {
             allow_loopback_ports: limits.loopback_ports.to_string(),
             allow_link_local: limits.link_local == Limit::Lifted,
             allow_loopback_answers: limits.loopback_answers == Limit::Lifted,
+            tls_names: operator.tls_names.to_string(),
             egress_proxy: operator
                 .egress_proxy
                 .iter()
@@ -347,7 +351,28 @@ impl From<&Operator> for OperatorSummary {
     }
 }
 
+fn by_the_deny_list() -> String {
+    TlsNames::default().to_string()
+}
+
+fn is_by_the_deny_list(tls_names: &str) -> bool {
+    tls_names == TlsNames::default().as_str()
+}
+
 impl OperatorSummary {
+    /// What holds for the names of TLS; nothing where that is what always does.
+    fn held_to_tls(&self) -> String {
+        match self.tls_names.parse().unwrap_or_default() {
+            TlsNames::Denied => "",
+            TlsNames::Off => "its server name is judged by nothing",
+            TlsNames::Allowed => "its server name has to be on the list, too, if a name opened the connection",
+            TlsNames::Required => {
+                "it has to name a server, and that has to be on the list, too, if a name opened the connection"
+            }
+        }
+        .to_owned()
+    }
+
     /// The destinations that no component reaches, whatever its entries.
     fn to_text(&self, columns: usize) -> String {
         let denied: Vec<_> = self
@@ -377,6 +402,7 @@ impl OperatorSummary {
                 "Reached through the egress proxy at",
                 self.egress_proxy.join(", "),
             ),
+            ("Where TLS is opened", self.held_to_tls()),
         ] {
             if !what.is_empty() {
                 let _ = writeln!(

@@ -72,6 +72,9 @@ impl<'a> Inquiry<'a> {
             self.foresee(reaches.collect());
             return Verdict::Denied;
         }
+        if self.resolve(name) == Verdict::Denied {
+            return Verdict::Denied;
+        }
         if addresses.is_empty() {
             return self.reach_any_answer(transport, name, port);
         }
@@ -82,7 +85,8 @@ impl<'a> Inquiry<'a> {
     }
 
     fn lookup_alone(&mut self, name: &Name) -> Verdict {
-        if self.decide(&Attempt::Lookup { name }) == Verdict::Denied {
+        if self.decide(&Attempt::Lookup { name }) == Verdict::Denied || self.resolve(name) == Verdict::Denied
+        {
             return Verdict::Denied;
         }
         let (addresses, source) = self.addresses_of(name);
@@ -101,6 +105,29 @@ impl<'a> Inquiry<'a> {
         };
         let undecided = Undecided::refused(name, self.policy, Purpose::AnyPort, self.denied_names);
         self.decide_any_answer(undecided, &format!("an answer for {name}"), answer)
+    }
+
+    /// Judges resolving a name where a budget of names leaves nothing (BUD-1, BUD-2). How much of another one a run has
+    /// used is not known here, so nothing is said of it.
+    fn resolve(&mut self, name: &Name) -> Verdict {
+        let attempt = Attempt::Resolve { name };
+        let refuses = |answer| matches!(answer, LayerAnswer::Refuses(_));
+        if name.is_localhost() || !refuses(self.ask(Layer::Quotas, &attempt)) {
+            return Verdict::Allowed;
+        }
+        self.decide(&attempt)
+    }
+
+    /// What is used before the first attempt of a run.
+    fn usage_before(&self, attempt: &Attempt<'_>) -> Usage {
+        let Attempt::Resolve { name } = attempt else {
+            return Usage::default();
+        };
+        Usage {
+            lookups_of_last_minute: Some(0),
+            names_below_wildcard: (!self.policy.wildcards_over(name).is_empty()).then_some(0),
+            ..Usage::default()
+        }
     }
 
     /// The addresses that are granted.
@@ -138,7 +165,7 @@ impl<'a> Inquiry<'a> {
     /// else refuses the connect.
     fn with_socket(&mut self, transport: Transport, verdict: Verdict) -> Verdict {
         let create = Attempt::CreateSocket { transport };
-        let situation = situation(&self.grants, &self.peers);
+        let situation = situation(&self.grants, &self.peers, Usage::default());
         let denials = self.policy.denials(&create, &situation);
         if denials.is_empty() {
             return verdict;
@@ -211,6 +238,9 @@ impl<'a> Inquiry<'a> {
         if stays_inside(name) {
             return verdict;
         }
+        if self.resolve(name) == Verdict::Denied {
+            return Verdict::Denied;
+        }
         if addresses.is_empty() {
             let purpose = Purpose::Port(Protocol::Url(scheme), port);
             let refused = Undecided::refused(name, self.policy, purpose, self.denied_names);
@@ -250,7 +280,7 @@ impl<'a> Inquiry<'a> {
 
     /// Adds to a refusal of a name what would refuse all of its addresses, once the name is permitted.
     fn foresee(&mut self, attempts: Vec<Attempt<'_>>) {
-        let situation = situation(&self.grants, &self.peers);
+        let situation = situation(&self.grants, &self.peers, Usage::default());
         let refusals = attempts.iter().map(|attempt| {
             let denials = self.policy.denials(attempt, &situation).into_iter();
             let others = denials.filter(|denial| denial.reason().layer() < Layer::AllowList);
@@ -288,15 +318,15 @@ impl<'a> Inquiry<'a> {
     }
 
     fn ask(&self, layer: Layer, attempt: &Attempt<'_>) -> LayerAnswer<'_> {
-        self.policy
-            .ask(layer, attempt, &situation(&self.grants, &self.peers))
+        let situation = situation(&self.grants, &self.peers, self.usage_before(attempt));
+        self.policy.ask(layer, attempt, &situation)
     }
 
     fn decide(&mut self, attempt: &Attempt<'_>) -> Verdict {
         let layers = Layer::ALL
             .map(|layer| LayerSays::of(layer, &self.ask(layer, attempt)))
             .to_vec();
-        let situation = situation(&self.grants, &self.peers);
+        let situation = situation(&self.grants, &self.peers, self.usage_before(attempt));
         let verdict = match self.policy.decide(attempt, &situation) {
             Decision::Allow(_) => Verdict::Allowed,
             Decision::Deny(_) => Verdict::Denied,
@@ -320,11 +350,11 @@ pub(super) fn stays_inside(name: &Name) -> bool {
     name.is_service_chaining() || name.is_the_app_itself()
 }
 
-fn situation<'a>(grants: &'a Grants, peers: &'a Peers) -> Situation<'a> {
+fn situation<'a>(grants: &'a Grants, peers: &'a Peers, usage: Usage) -> Situation<'a> {
     Situation {
         grants,
         peers,
-        usage: Usage::default(),
+        usage,
         now: Instant::now(),
     }
 }

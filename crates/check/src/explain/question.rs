@@ -1,11 +1,12 @@
 //! A question: a destination as people write it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use outport_manifest::Service;
-use outport_policy::{Entry, EntryScheme, Host, LabelKind, Name, NameError, Scheme, Transport, text};
+use outport_policy::{Entry, EntryScheme, Host, LabelKind, Name, NameError, Policy, Scheme, Transport, text};
 
 /// A destination to explain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,6 +193,32 @@ impl Question {
             | Self::Lookup { name } => Some(name),
             Self::Socket { .. } | Self::Request { .. } | Self::Open { .. } => None,
         }
+    }
+
+    /// What is said of the budget of names below a wildcard, if the destination is one of these (BUD-2).
+    pub(super) fn budget(&self, policy: &Policy) -> Option<String> {
+        let name = match self {
+            Self::Lookup { name }
+            | Self::Socket {
+                host: Host::Name(name),
+                ..
+            }
+            | Self::Request {
+                host: Host::Name(name),
+                ..
+            } if !name.is_localhost() && !name.is_service_chaining() => name,
+            _ => return None,
+        };
+        let lists = policy.wildcards_over(name);
+        let wildcards: BTreeSet<&Name> = lists.iter().flatten().copied().collect();
+        let wildcards: Vec<String> = wildcards.iter().map(|apex| format!("`*.{apex}`")).collect();
+        let most = policy.name_bounds().names_per_wildcard;
+        (!wildcards.is_empty()).then(|| {
+            format!(
+                "of the names below {} the component may ask for {most} different ones in an hour",
+                wildcards.join(", and of those below ")
+            )
+        })
     }
 
     /// A note, without which the answer would be misread.

@@ -23,7 +23,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use outport_check::Diagnostic;
+use outport_check::{CodePage, Diagnostic};
 use outport_policy::text;
 use outport_records::summary::Summary;
 use outport_records::why::{Question, Why};
@@ -57,7 +57,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N")]
     instance: Vec<u64>,
 
-    /// Only from this time on: `2026-03-01T09:30:00Z`, or `10m` or `2h` ago
+    /// Only from this time on: `2026-03-01T09:30:00Z`, the day `2026-03-01`, or `10m`, `2h` or `7d` ago
     #[arg(long, value_name = "TIME", conflicts_with = "why")]
     since: Option<Moment>,
 
@@ -165,11 +165,18 @@ impl Options {
 
     fn sum_up(&self, inputs: &[Input], terminal: Terminal) -> Result<i32, Failure> {
         let (mut summary, filter) = (Summary::default(), self.filter());
+        let mut unseen = filter.components.clone();
         let tally = read(inputs, |record, _| {
+            if let (false, Some(component)) = (unseen.is_empty(), record.component()) {
+                unseen.retain(|own| own != component);
+            }
             summary.add(&record, &filter);
             ControlFlow::Continue(())
         });
         let status = tell_of(&tally, inputs, terminal);
+        if is_something(&tally) {
+            self.tell_of_no_match(&unseen, terminal);
+        }
         tell_of_lost(summary.lost, terminal);
         let told = match self.format {
             Format::Human => human::human(&summary, self.top as usize, terminal.is_verbose(), colours()),
@@ -180,6 +187,24 @@ impl Options {
             io::stdout().write_all(told.as_bytes())?;
         }
         Ok(status)
+    }
+
+    /// Tells which filters let nothing pass since there is no such thing: an empty answer would be taken for good news.
+    fn tell_of_no_match(&self, unseen: &[String], terminal: Terminal) {
+        let components = unseen.iter().map(|component| {
+            Diagnostic::warning(format!(
+                "no record is of a component `{}`",
+                text::quote(component)
+            ))
+        });
+        let codes = self.code.iter().filter_map(|code| {
+            let meant = CodePage::meant(code).filter(|_| CodePage::of(code).is_none())?;
+            let warning = Diagnostic::warning(format!("there is no code `{}`", text::quote(code)));
+            Some(warning.helped_by(format!(
+                "did you mean `{meant}`? `outport explain --list` lists all"
+            )))
+        });
+        terminal.show_all(&components.chain(codes).collect::<Vec<_>>(), &Files::default());
     }
 
     fn tell_why(&self, about: &About, inputs: &[Input], terminal: Terminal) -> Result<i32, Failure> {

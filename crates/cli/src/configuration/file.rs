@@ -266,9 +266,10 @@ impl Reader<'_> {
 }
 
 /// Keys and tables of Spin's file.
-const OF_THE_RUNTIME_CONFIG_FILE: [&str; 18] = [
+const OF_THE_RUNTIME_CONFIG_FILE: [&str; 19] = [
     "block_networks",
     "client_tls",
+    "component",
     "config_provider",
     "key_value_store",
     "llm_compute",

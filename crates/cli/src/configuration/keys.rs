@@ -374,7 +374,7 @@ const IN_VAIN_WITHOUT: [(&str, &str); 2] = [
 ];
 
 /// Options that are no keys, and where what they say belongs instead.
-pub(crate) const NO_KEYS: [(&str, &str); 48] = [
+pub(crate) const NO_KEYS: [(&str, &str); 53] = [
     ("accept-defaults", OF_A_LINE),
     ("ai-model", OF_AN_AUTHOR),
     (
@@ -384,6 +384,7 @@ pub(crate) const NO_KEYS: [(&str, &str); 48] = [
     ("allowed-outbound-hosts", OF_AN_AUTHOR),
     ("app", OF_A_LINE),
     ("ask", OF_A_LINE),
+    ("attach", OF_A_LINE),
     ("attribute", OF_A_LINE),
     ("body", OF_A_LINE),
     ("build", OF_A_LINE),
@@ -410,8 +411,10 @@ pub(crate) const NO_KEYS: [(&str, &str); 48] = [
     ("instance", OF_A_LINE),
     ("key-value-store", OF_AN_AUTHOR),
     ("list", OF_A_LINE),
+    ("name", OF_A_LINE),
     ("output", OF_A_LINE),
     ("payload", OF_A_LINE),
+    ("pod-label", OF_A_LINE),
     ("prune", OF_A_LINE),
     ("quiet", OF_A_LINE),
     ("result-on-stdout", OF_A_LINE),
@@ -420,7 +423,9 @@ pub(crate) const NO_KEYS: [(&str, &str); 48] = [
     ("since", OF_A_LINE),
     ("skip-build", OF_A_LINE),
     ("sqlite-database", OF_AN_AUTHOR),
+    ("strict", OF_A_LINE),
     ("timestamp", OF_A_LINE),
+    ("to", OF_A_LINE),
     ("top", OF_A_LINE),
     ("topic", OF_A_LINE),
     ("until", OF_A_LINE),

@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use outport_policy::text::{into_log as escaped, log as escape, sentence_into_log};
-use outport_policy::{Attempt, Denial, Entry, Host, Name, Permit, Reason, RemedyWords, Rule, text};
+use outport_policy::{
+    Attempt, Denial, Entry, Host, Name, Permit, Reason, RemedyWords, Rule, ServerName, text,
+};
 use serde::{Serialize, Serializer};
 
 use super::timestamp::Timestamp;
@@ -97,7 +99,7 @@ impl AlsoRefused {
     fn of(denial: &Denial<'_>, attempt: &Attempt<'_>, words: &dyn RemedyWords) -> Self {
         Self {
             reason: denial.reason().code(),
-            detail: denial.reason().sentence(),
+            detail: denial.sentence(attempt),
             rule: denial.cited().map(escaped),
             remedy: remedy(denial, attempt, words),
         }
@@ -135,7 +137,7 @@ impl AuditEvent {
         let mut event = Self::about(id, whose, attempt);
         event.verdict = Verdict::Deny;
         event.reason = Some(denial.reason().code());
-        event.detail = Some(denial.reason().sentence());
+        event.detail = Some(denial.sentence(attempt));
         event.rule = denial.cited().map(escaped);
         event.closest = denial.closest().map(cited);
         event.remedy = remedy(denial, attempt, words);
@@ -164,7 +166,10 @@ impl AuditEvent {
 
     fn about(id: u64, whose: (&Arc<str>, u64), attempt: &Attempt<'_>) -> Self {
         let mut event = Self::bare(id, whose, attempt.operation(), &destination(attempt));
-        event.name = name(attempt).map(|name| name.to_string());
+        event.name = match attempt {
+            Attempt::ClientHello { server, .. } => server_name(*server),
+            _ => name(attempt).map(ToString::to_string),
+        };
         event
     }
 
@@ -212,8 +217,9 @@ pub(crate) fn destination(attempt: &Attempt<'_>) -> String {
         Attempt::Connect { remote, .. }
         | Attempt::Send { remote }
         | Attempt::Receive { peer: remote }
-        | Attempt::Dial { remote, .. } => remote.to_string(),
-        Attempt::Lookup { name } => name.to_string(),
+        | Attempt::Dial { remote, .. }
+        | Attempt::ClientHello { remote, .. } => remote.to_string(),
+        Attempt::Lookup { name } | Attempt::Resolve { name } => name.to_string(),
         Attempt::Answer { address, .. } => address.to_string(),
         Attempt::Request {
             scheme, host, port, ..
@@ -221,8 +227,8 @@ pub(crate) fn destination(attempt: &Attempt<'_>) -> String {
         // Ports only where it is one: which of several was meant is not known.
         Attempt::Tls {
             server,
-            ports: [port],
-        } => format!("{server}:{port}"),
+            remotes: [first, rest @ ..],
+        } if rest.iter().all(|other| other.port == first.port) => format!("{server}:{}", first.port),
         Attempt::Tls { server, .. } => server.to_string(),
         Attempt::Open { label, .. } => text::excerpt(label).to_string(),
     }
@@ -236,6 +242,17 @@ fn name<'a>(attempt: &Attempt<'a>) -> Option<&'a Name> {
             host: Host::Name(name),
             ..
         } => Some(name),
+        _ => None,
+    }
+}
+
+/// The server that a ClientHello names; as it was written, where that is no name.
+fn server_name(server: ServerName<'_>) -> Option<String> {
+    match server {
+        ServerName::Host(host) | ServerName::Piece(host) => Some(host.to_string()),
+        ServerName::Malformed(written) | ServerName::Unread(written) if !written.is_empty() => {
+            Some(escape(&String::from_utf8_lossy(written)).into_owned())
+        }
         _ => None,
     }
 }

@@ -41,6 +41,8 @@ pub enum EndedBy {
     Error,
     /// The operator's list forbids it now.
     Policy,
+    /// Its component has sent as many bytes as it may in a time (BUD-3).
+    Quota,
     /// The instance ended.
     Instance,
     /// Nobody needed it any more, or the process stops.
@@ -150,6 +152,7 @@ impl AuditOutcome {
             "http-request-uri-invalid",
             "access-denied",
             "new-socket-limit",
+            "lookup-quota",
         ];
         let error = self.error.as_deref().unwrap_or_default();
         self.outcome == Stage::Failed
@@ -200,6 +203,7 @@ fn sentence(error: &str) -> &'static str {
         "remote-unreachable" | "destination-ip-unroutable" => "there is no route to it",
         "name-unresolvable" | "dns-error" => "the name does not exist, or has no address",
         "dns-timeout" | "temporary-resolver-failure" => "the name servers failed or were silent",
+        "lookup-quota" => "the component has asked for as many names, or as often, as it may",
         "permanent-resolver-failure" => "the name servers refuse to answer for it",
         "tls-certificate-error" => "its certificate is not valid for this name, or not trusted",
         "tls-protocol-error" | "tls-alert-received" => "the TLS handshake failed",

@@ -18,17 +18,19 @@ pub(super) fn place_of(attempt: &Attempt<'_>) -> usize {
         Attempt::Lookup { .. } => 9,
         Attempt::Answer { .. } => 10,
         Attempt::Tls { .. } => 11,
+        Attempt::ClientHello { .. } => 12,
         Attempt::Open { kind, .. } => match kind {
-            LabelKind::KeyValueStore => 12,
-            LabelKind::SqliteDatabase => 13,
-            LabelKind::AiModel => 14,
+            LabelKind::KeyValueStore => 13,
+            LabelKind::SqliteDatabase => 14,
+            LabelKind::AiModel => 15,
         },
+        Attempt::Resolve { .. } => 16,
         Attempt::Request { scheme, .. } => REQUESTS + of_scheme(scheme),
         Attempt::Dial { scheme, .. } => DIALS + of_scheme(scheme),
     }
 }
 
-const REQUESTS: usize = 15;
+const REQUESTS: usize = 17;
 const DIALS: usize = REQUESTS + PROTOCOLS;
 const PROTOCOLS: usize = 6;
 
@@ -54,7 +56,7 @@ fn of_scheme(scheme: &Scheme) -> usize {
 mod tests {
     use std::collections::HashMap;
 
-    use outport_policy::{Address, AnswerSource, Endpoint, Host, Name, RequestMethod};
+    use outport_policy::{Address, AnswerSource, Endpoint, Host, Name, RequestMethod, ServerName};
 
     use super::*;
 
@@ -72,6 +74,7 @@ mod tests {
             Attempt::Send { remote },
             Attempt::Receive { peer: remote },
             Attempt::Lookup { name: &name },
+            Attempt::Resolve { name: &name },
             Attempt::Answer {
                 name: &name,
                 chain: &[],
@@ -80,7 +83,11 @@ mod tests {
             },
             Attempt::Tls {
                 server: &host,
-                ports: &[],
+                remotes: &[],
+            },
+            Attempt::ClientHello {
+                server: ServerName::Host(&host),
+                remote,
             },
         ];
         for transport in [Transport::Tcp, Transport::Udp] {

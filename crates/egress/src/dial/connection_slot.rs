@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::error::DialError;
 use super::target::DialTarget;
 use super::use_slot::UseSlot;
+use crate::byte_budget::ByteBudget;
 use crate::denied::{Denied, DeniedKind};
 use crate::enforcer::{ConnectPermit, Enforcer};
 use crate::established::{self, Way};
@@ -42,6 +43,11 @@ impl ConnectionSlot {
     ) {
         let way = Way::Dialed(target.clone());
         self.connection = Some(established::register(&self.enforcer, socket, way, followed));
+    }
+
+    /// The bytes that the component may send and receive.
+    pub(super) fn budget(&self) -> &Arc<ByteBudget> {
+        self.enforcer.component().bytes()
     }
 
     /// Gives back all but the slot among those of its kind.
@@ -99,8 +105,7 @@ pub(super) async fn authorize_when_there_is_room(
 /// other.
 fn has_room(enforcer: &Enforcer, targets: &[DialTarget], usage: Usage) -> bool {
     let denied = |target: &DialTarget| enforcer.recheck(&target.attempt(), usage).err();
-    let mut kinds = targets.iter().filter_map(denied).map(Denied::kind);
-    kinds.all(|kind| kind != DeniedKind::Quota)
+    !targets.iter().filter_map(denied).any(Denied::is_waited_for)
 }
 
 /// Somebody who waits for a slot, in the count of those.

@@ -37,6 +37,10 @@ pub enum LookupFailure {
     /// The name servers failed or were silent.
     #[error("the name servers failed or were silent")]
     Temporary,
+    /// The component has asked for as many names, or as often, as it may in this time (BUD-1, BUD-2). Its guest is told what
+    /// it is told of name servers that fail.
+    #[error("the name servers failed or were silent")]
+    OverBudget,
     /// The name servers refuse to answer for it.
     #[error("the name servers refuse to answer for it")]
     Permanent,
@@ -72,6 +76,7 @@ impl DialError {
             Self::Quota => "connection-limit-reached",
             Self::Lookup(LookupFailure::Unresolvable | LookupFailure::Permanent) => "dns-error",
             Self::Lookup(LookupFailure::Temporary) => "dns-timeout",
+            Self::Lookup(LookupFailure::OverBudget) => LookupError::OverBudget.code(),
             Self::Connect(error) => match Obstacle::of(error) {
                 Obstacle::Refused => "connection-refused",
                 Obstacle::TimedOut => "connection-timeout",
@@ -90,6 +95,7 @@ impl From<LookupError> for DialError {
             LookupError::Denied => Self::HostRefused,
             LookupError::NotAName | LookupError::Unresolvable => Self::Lookup(LookupFailure::Unresolvable),
             LookupError::TooMany | LookupError::TemporaryFailure => Self::Lookup(LookupFailure::Temporary),
+            LookupError::OverBudget => Self::Lookup(LookupFailure::OverBudget),
             LookupError::PermanentFailure => Self::Lookup(LookupFailure::Permanent),
         }
     }

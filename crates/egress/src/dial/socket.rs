@@ -21,6 +21,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection_slot::ConnectionSlot;
+use crate::byte_budget::{Flow, Spent, Way};
 use crate::enforcer::ConnectPermit;
 use crate::process::Component;
 use crate::proxy::{Trouble, Tunnel};
@@ -33,6 +34,8 @@ pub(super) struct Socket(AsyncFd<Arc<OwnedFd>>);
 pub(crate) struct Stream {
     // Closed before the slot is given back: fields drop in the order of declaration.
     socket: Socket,
+    outgoing: Flow,
+    incoming: Flow,
     _slot: ConnectionSlot,
 }
 
@@ -72,7 +75,10 @@ impl Socket {
 
     /// The stream of a connection with this slot.
     pub(super) fn with(self, slot: ConnectionSlot) -> Stream {
+        let budget = slot.budget();
         Stream {
+            outgoing: Flow::new(budget, Way::Out),
+            incoming: Flow::new(budget, Way::In),
             socket: self,
             _slot: slot,
         }
@@ -107,6 +113,57 @@ impl Stream {
     pub(super) fn handle(&self) -> &Arc<OwnedFd> {
         self.socket.handle()
     }
+
+    /// Reads as much as the component may have now (BUD-3). It waits for the system first.
+    #[cold]
+    fn poll_read_within(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let mut guard = ready!(self.socket.0.poll_read_ready(cx))?;
+            let reserved = ready!(self.incoming.poll_reserve(Some(cx), buffer.remaining()))?;
+            let room = reserved.bytes().min(buffer.remaining());
+            let received = receive(&self.socket, buffer, room);
+            reserved.settle(received.unwrap_or(0));
+            match received {
+                // The end may be one that was made here.
+                Ok(0) if self.incoming.is_cut() => return Poll::Ready(Err(Spent.into())),
+                Ok(length) => {
+                    if 0 < length && length < room {
+                        guard.clear_ready();
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
+                Err(errno) => return Poll::Ready(Err(errno.into())),
+            }
+        }
+    }
+
+    /// Writes as much of `bytes` as the component may send now (BUD-3).
+    #[cold]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a connection that there was a permit for"
+    )]
+    fn poll_write_within(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.socket.0.poll_write_ready(cx))?;
+            let reserved = ready!(self.outgoing.poll_reserve(Some(cx), bytes.len()))?;
+            let bytes = &bytes[..reserved.bytes().min(bytes.len())];
+            let sent = retry_on_intr(|| rustix::net::send(&self.socket, bytes, SendFlags::NOSIGNAL));
+            reserved.settle(sent.unwrap_or(0));
+            match sent {
+                Ok(sent) => {
+                    if 0 < sent && sent < bytes.len() {
+                        guard.clear_ready();
+                    }
+                    return Poll::Ready(Ok(sent));
+                }
+                Err(_) if self.outgoing.is_cut() => return Poll::Ready(Err(Spent.into())),
+                Err(Errno::WOULDBLOCK) => guard.clear_ready(),
+                Err(errno) => return Poll::Ready(Err(errno.into())),
+            }
+        }
+    }
 }
 
 impl AsFd for Socket {
@@ -121,10 +178,13 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.incoming.is_limited() && buffer.remaining() > 0 {
+            return self.poll_read_within(cx, buffer);
+        }
         loop {
             let mut guard = ready!(self.socket.0.poll_read_ready(cx))?;
             let room = buffer.remaining();
-            match receive(&self.socket, buffer) {
+            match receive(&self.socket, buffer, room) {
                 Ok(length) => {
                     if 0 < length && length < room {
                         guard.clear_ready();
@@ -142,9 +202,11 @@ impl AsyncRead for Stream {
     unsafe_code,
     reason = "the buffer is not cleared for the system to fill it; see SAFETY"
 )]
-fn receive(socket: &Socket, buffer: &mut ReadBuf<'_>) -> rustix::io::Result<usize> {
+fn receive(socket: &Socket, buffer: &mut ReadBuf<'_>, most: usize) -> rustix::io::Result<usize> {
     // SAFETY: the system only writes to it, so nothing that was initialised is not any more.
     let room = unsafe { buffer.unfilled_mut() };
+    let most = most.min(room.len());
+    let room = &mut room[..most];
     let receive = || rustix::net::recv(socket, &mut *room, RecvFlags::empty()).map(|(_, length)| length);
     let length = retry_on_intr(receive)?;
     // SAFETY: the system has written so many bytes at the start of `room`.
@@ -159,6 +221,9 @@ impl AsyncWrite for Stream {
         reason = "a connection that there was a permit for"
     )]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.outgoing.is_limited() && !bytes.is_empty() {
+            return self.poll_write_within(cx, bytes);
+        }
         let socket = &self.socket;
         socket.poll_send(cx, bytes.len(), || {
             rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)
@@ -174,6 +239,11 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.outgoing.is_limited()
+            && let Some(first) = parts.iter().find(|part| !part.is_empty())
+        {
+            return self.poll_write_within(cx, first);
+        }
         let socket = &self.socket;
         let parts = &parts[..parts.len().min(MOST_PARTS)];
         let length = parts.iter().map(|part| part.len()).sum();

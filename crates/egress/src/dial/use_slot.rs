@@ -1,6 +1,6 @@
 //! The slot of one use of a connection among what its instance may have open.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use outport_policy::Usage;
 
@@ -18,12 +18,27 @@ pub(crate) struct UseSlot {
 /// The words for why there is no connection, where there are better ones than what its error says to everybody: those for
 /// the address that failed last. Cheap to clone, and shared then.
 #[derive(Clone, Default)]
-pub(crate) struct Said(Arc<Mutex<Option<String>>>);
+pub(crate) struct Said(Arc<Mutex<Told>>);
+
+#[derive(Default)]
+struct Told {
+    words: Option<String>,
+    code: Option<&'static str>,
+}
 
 impl Said {
     /// The words, if there are any.
     pub(crate) fn take(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.told().words.take()
+    }
+
+    /// The code that the log has for it, where the error that the guest gets says something else.
+    pub(crate) fn code(&self) -> Option<&'static str> {
+        self.told().code
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -51,7 +66,12 @@ impl UseSlot {
 
     /// Notes the words for why an address was not connected to.
     pub(super) fn note_said(&self, said: Option<String>) {
-        *self.said.0.lock().unwrap_or_else(PoisonError::into_inner) = said;
+        self.said.told().words = said;
+    }
+
+    /// Notes the code that the log has for why there is no connection.
+    pub(super) fn note_code(&self, code: &'static str) {
+        self.said.told().code = Some(code);
     }
 
     /// The point of a trace that the use is.

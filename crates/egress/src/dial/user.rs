@@ -18,6 +18,7 @@ use hyper::rt::Executor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::audit::EndedBy;
+use crate::byte_budget::Spent;
 use crate::followed::Followed;
 use crate::host_account::HostAccount;
 
@@ -98,6 +99,15 @@ where
     }
 }
 
+/// Notes the error that ends a connection, or that the bytes of its component did.
+fn note_error(followed: &Followed, error: &io::Error) {
+    if Spent::is_cause_of(error) {
+        followed.note_end(EndedBy::Quota);
+    } else {
+        followed.note_error(&error.kind());
+    }
+}
+
 /// A stream that is read for a short while at a time.
 pub(crate) struct Paced<S> {
     stream: S,
@@ -133,7 +143,7 @@ impl<S> Paced<S> {
     fn note_written(&self, written: &Poll<io::Result<usize>>) {
         match (&self.followed, written) {
             (Some(followed), Poll::Ready(Ok(length))) => followed.count_sent(*length),
-            (Some(followed), Poll::Ready(Err(error))) => followed.note_error(&error.kind()),
+            (Some(followed), Poll::Ready(Err(error))) => note_error(followed, error),
             _ => {}
         }
     }
@@ -159,7 +169,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
                 0 => followed.note_end(EndedBy::Peer),
                 length => followed.count_received(length),
             },
-            (Some(followed), Poll::Ready(Err(error))) => followed.note_error(&error.kind()),
+            (Some(followed), Poll::Ready(Err(error))) => note_error(followed, error),
             _ => {}
         }
         match read {

@@ -67,6 +67,13 @@ pub trait Resolve: Send + Sync + 'static {
         vec![name.clone()]
     }
 
-    /// The addresses of `name`, taken as an absolute name. Dropping the future gives the query up.
+    /// The addresses of `name`, taken as an absolute name, where they are known without asking a server: from a cache, say.
+    /// What is answered here costs no look-up of those that a component may have in a minute (BUD-1). Default: nothing is
+    /// known.
+    fn known(&self, _name: &Name) -> Option<Answer> {
+        None
+    }
+
+    /// The addresses of `name`, taken as an absolute name, of which [`known`](Self::known) said nothing. Dropping the future gives the query up.
     fn resolve(&self, name: &Name) -> BoxFuture<'static, Result<Answer, ResolveError>>;
 }

@@ -131,13 +131,6 @@ impl Resolver {
             shared: Arc::new(shared),
         })
     }
-
-    fn known(&self, name: &Name) -> Option<Answer> {
-        match self.shared.hosts.addresses(name) {
-            Some(addresses) => Some(from_hosts(addresses)),
-            None => self.shared.cache.get(name, Instant::now()),
-        }
-    }
 }
 
 impl Resolve for Resolver {
@@ -153,6 +146,13 @@ impl Resolve for Resolver {
             .iter()
             .filter_map(|domain| Name::parse(&format!("{name}.{domain}")).ok());
         expanded.chain([name.clone()]).collect()
+    }
+
+    fn known(&self, name: &Name) -> Option<Answer> {
+        match self.shared.hosts.addresses(name) {
+            Some(addresses) => Some(from_hosts(addresses)),
+            None => self.shared.cache.get(name, Instant::now()),
+        }
     }
 
     fn resolve(&self, name: &Name) -> BoxFuture<'static, Result<Answer, ResolveError>> {

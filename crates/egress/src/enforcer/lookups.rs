@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use outport_policy::{Attempt, LookupOutcome, Name, Ticket, Usage};
+use outport_policy::{Attempt, LookupOutcome, Name, Resolution, Ticket, Usage};
 
 use super::recording::Recording;
 use super::{DecisionId, Enforcer, now};
@@ -40,6 +40,34 @@ impl Enforcer {
     pub(crate) fn abandon_lookup(&self, ticket: Ticket) {
         drop(ticket);
         self.end_lookup();
+    }
+
+    /// Judges resolving `name` in that way by the budgets of names, for whatever way out was permitted by it, and counts it
+    /// (BUD-1, BUD-2). To be asked once for a look-up, and once more only where a server is asked after all.
+    pub(crate) fn authorize_resolution(&self, name: &Name, resolution: Resolution) -> Result<(), Denied> {
+        // Addresses that the operator configured are no guest's to make up (HI-6).
+        if self.component.is_the_operators() {
+            return Ok(());
+        }
+        let mut state = self.state()?;
+        self.follow_operator(&mut state);
+        self.follow_pass(&mut state);
+        let policy = state.in_force();
+        let wildcards = policy.wildcards_over(name);
+        if resolution == Resolution::Known && wildcards.is_empty() {
+            return Ok(());
+        }
+        let now = now();
+        let bounds = policy.name_bounds();
+        // Counted before it is judged, by the same bounds: other instances of the component have locks of their own.
+        let asked = {
+            let mut budgets = self.component.name_budgets();
+            budgets.ask(name, &wildcards, resolution, bounds, now)
+        };
+        let usage = asked.within(Usage::default());
+        let attempt = Attempt::Resolve { name };
+        self.judge(&state, &attempt, usage, Recording::OfPart, now)
+            .map(drop)
     }
 
     fn end_lookup(&self) {

@@ -15,6 +15,8 @@ pub(super) enum Recording {
     AnswerTo(DecisionId),
     /// The decision is counted, and becomes an event if it is a denial.
     OnDenial,
+    /// A denial is counted and becomes an event. A permit is a part of another one, which is recorded.
+    OfPart,
     /// The decision is counted.
     Never,
     /// Nothing: it belongs to another one, which is recorded.
@@ -25,6 +27,16 @@ impl Recording {
     /// True if the decision becomes an event whatever it is.
     pub(super) fn is_complete(self) -> bool {
         matches!(self, Self::Always | Self::AnswerTo(_))
+    }
+
+    /// True if a permit is counted.
+    pub(super) fn counts_permits(self) -> bool {
+        !matches!(self, Self::OfPart | Self::Aside)
+    }
+
+    /// True if a denial becomes an event.
+    pub(super) fn tells_denials(self) -> bool {
+        self.is_complete() || matches!(self, Self::OnDenial | Self::OfPart)
     }
 
     /// The number of the decision about the look-up that is answered.

@@ -20,7 +20,7 @@ fn connect(enforcer: &Enforcer, remote: &str) -> Result<ConnectPermit, Denied> {
 /// Sends nothing, but says so.
 fn send(enforcer: &Enforcer, remote: &str) -> Result<(), Denied> {
     enforcer
-        .send(remote.parse().unwrap(), |_| Ok::<_, Infallible>(()))
+        .send(remote.parse().unwrap(), 1, |_| Ok::<_, Infallible>(()))
         .map(|sent| sent.unwrap())
 }
 
@@ -272,7 +272,7 @@ fn a_permit_is_for_the_address_that_was_judged_and_for_no_other() {
         let connects = [Transport::Tcp, Transport::Udp]
             .map(|transport| spent(enforcer.authorize_connect(transport, address).unwrap()));
         let sends = enforcer
-            .send(address, |permit| permit.spend(step).map(drop))
+            .send(address, 1, |permit| permit.spend(step).map(drop))
             .unwrap();
         assert_eq!(
             [connects[0], connects[1], sends.is_ok()],

@@ -214,7 +214,7 @@ impl Run {
                 let remote = Endpoint::new(address(target), port);
                 let found = instance
                     .enforcer
-                    .send(remote.into(), |_| Ok::<_, ()>(()))
+                    .send(remote.into(), 1, |_| Ok::<_, ()>(()))
                     .map(drop);
                 if self.compare_decision(&send(target, port), found, &expected)? {
                     instance.model.sent(target.text, port, self.now);

@@ -27,7 +27,7 @@ pub(super) fn of_dial(error: DialError) -> Error {
         DialError::AddressRefused => Error::DestinationIpProhibited,
         DialError::Quota => Error::ConnectionLimitReached,
         DialError::Lookup(LookupFailure::Unresolvable) => dns("NXDOMAIN"),
-        DialError::Lookup(LookupFailure::Temporary) => Error::DnsTimeout,
+        DialError::Lookup(LookupFailure::OverBudget | LookupFailure::Temporary) => Error::DnsTimeout,
         DialError::Lookup(LookupFailure::Permanent) => dns("REFUSED"),
         DialError::Connect(error) => match Obstacle::of(&error) {
             Obstacle::Refused => Error::ConnectionRefused,

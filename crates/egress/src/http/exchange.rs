@@ -1,5 +1,6 @@
 //! One request and its answer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,8 +79,8 @@ async fn exchanged(
     match sent {
         Ok(response) => Ok(followed_body::of_response(response, followed.as_ref())),
         Err(error) => {
-            let told = (&*code_of(&error), said.take());
-            followed::failed_saying(enforcer, followed.as_ref(), &attempt, told);
+            let code = said.code().map_or_else(|| code_of(&error).into(), Cow::Borrowed);
+            followed::failed_saying(enforcer, followed.as_ref(), &attempt, (&*code, said.take()));
             Err(error)
         }
     }

@@ -352,6 +352,7 @@ fn an_error_is_logged_as_the_guest_is_told_it() {
         (LookupError::NotAName, "invalid-argument"),
         (LookupError::Denied, "access-denied"),
         (LookupError::TooMany, "new-socket-limit"),
+        (LookupError::OverBudget, "lookup-quota"),
         (LookupError::Unresolvable, "name-unresolvable"),
         (LookupError::TemporaryFailure, "temporary-resolver-failure"),
         (LookupError::PermanentFailure, "permanent-resolver-failure"),
@@ -537,4 +538,166 @@ async fn a_new_deny_list_ends_the_grants_that_it_forbids() {
 
     egress.replace_operator(world.operator.clone());
     assert!(connects(&enforcer, "10.0.0.1:5432"));
+}
+
+// proves: BUD-1
+#[tokio::test(start_paused = true)]
+async fn as_many_lookups_leave_in_a_minute_as_may_by_whatever_instance_and_grants_stay() {
+    let script = Script::new().then("db.example", answer(&["10.0.0.1"]));
+    let mut world = World::new(script);
+    world.operator.quotas.lookups_per_minute = 3;
+    let egress = world.egress();
+    let instances = [(); 2].map(|()| instance(&egress, &["*://db.example:5432", "*://other.example:1"]));
+    let one = Ok(addresses(&["10.0.0.1"]));
+    for enforcer in [&instances[0], &instances[1], &instances[0]] {
+        assert_eq!(lookup(enforcer, "db.example").await, one);
+    }
+    world.events.take();
+    for enforcer in &instances {
+        assert_eq!(lookup(enforcer, "db.example").await, Err(LookupError::OverBudget));
+        let told = [
+            "dns.lookup db.example",
+            "dns.resolve db.example [quota.lookup-rate]",
+        ];
+        assert_eq!(world.events.take(), told);
+        assert!(connects(enforcer, "10.0.0.1:5432"), "what was granted stays");
+        world.events.take();
+    }
+    assert_eq!(
+        lookup(&instances[0], "other.example").await,
+        Err(LookupError::OverBudget)
+    );
+    assert_eq!(world.script.questions().len(), 3);
+
+    // What needs no server needs no budget, and neighbours have their own.
+    assert!(lookup(&instances[0], "10.0.0.9").await.is_ok());
+    let neighbour = egress
+        .gate("api", crate::testing::allow(&["*://db.example:1"]))
+        .open();
+    assert_eq!(lookup(&neighbour.enforcer, "db.example").await, one);
+
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(lookup(&instances[1], "db.example").await, one);
+}
+
+// proves: BUD-1
+#[tokio::test]
+async fn a_lookup_is_one_however_many_search_domains_are_tried() {
+    let script = Script::new().search("a.example").search("b.example");
+    let mut world = World::new(script.then("db", answer(&["10.0.0.1"])));
+    world.operator.quotas.lookups_per_minute = 2;
+    let enforcer = world.instance(&["*://db:1", "*://no:1"]);
+    assert!(lookup(&enforcer, "db").await.is_ok());
+    assert_eq!(lookup(&enforcer, "no").await, Err(LookupError::Unresolvable));
+    assert_eq!(world.script.questions().len(), 6);
+    assert_eq!(lookup(&enforcer, "db").await, Err(LookupError::OverBudget));
+    assert_eq!(world.script.questions().len(), 6);
+}
+
+// proves: BUD-2
+#[tokio::test(start_paused = true)]
+async fn as_many_names_are_asked_for_below_a_wildcard_as_may_whether_or_not_they_exist() {
+    let script = Script::new().then("a.w.example", answer(&["10.0.0.1"]));
+    let mut world = World::new(script.then("exact.w.example", answer(&["10.0.0.2"])));
+    world.operator.quotas.names_per_wildcard = 2;
+    let egress = world.egress();
+    let list = [
+        "*://*.w.example:1",
+        "tcp://*.w.example:2",
+        "https://exact.w.example",
+    ];
+    let instances = [(); 2].map(|()| instance(&egress, &list));
+    assert!(lookup(&instances[0], "a.w.example").await.is_ok());
+    assert_eq!(
+        lookup(&instances[1], "b.w.example").await,
+        Err(LookupError::Unresolvable)
+    );
+    world.events.take();
+    assert_eq!(
+        lookup(&instances[0], "c.w.example").await,
+        Err(LookupError::OverBudget)
+    );
+    assert_eq!(
+        world
+            .events
+            .drain()
+            .last()
+            .and_then(|event| event.remedy.clone())
+            .as_deref(),
+        Some("the operator can lift this with `Quotas::names_per_wildcard`")
+    );
+    for name in ["a.w.example", "exact.w.example"] {
+        assert!(
+            lookup(&instances[1], name).await.is_ok(),
+            "{name} is no further name"
+        );
+    }
+    assert_eq!(world.script.questions().len(), 4);
+    assert!(lookup(&instances[0], "x.localhost").await.is_err());
+
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    assert_eq!(
+        lookup(&instances[0], "c.w.example").await,
+        Err(LookupError::Unresolvable)
+    );
+}
+
+// proves: BUD-2
+#[tokio::test]
+async fn what_is_refused_before_is_not_counted_and_a_list_for_every_name_is_not_limited() {
+    let script = Script::new().then("a.w.example", answer(&["10.0.0.1"]));
+    let mut world = World::new(script).deny(&["*://no.w.example:*"]);
+    world.operator.quotas.names_per_wildcard = 1;
+    let enforcer = world.instance(&["*://*.w.example:1"]);
+    assert_eq!(lookup(&enforcer, "no.w.example").await, Err(LookupError::Denied));
+    assert_eq!(
+        lookup(&enforcer, "a.other.example").await,
+        Err(LookupError::Denied)
+    );
+    assert!(lookup(&enforcer, "a.w.example").await.is_ok());
+    let enforcer = world.instance(&["*://*.w.example:1", "https://*"]);
+    for number in 0..10 {
+        let result = lookup(&enforcer, &format!("n{number}.w.example")).await;
+        assert_eq!(result, Err(LookupError::Unresolvable));
+    }
+}
+
+// proves: BUD-1, BUD-2
+#[tokio::test]
+async fn a_part_uses_up_what_its_component_has_and_a_replaced_policy_forgets_nothing() {
+    let mut world = World::new(Script::new());
+    world.operator.quotas.names_per_wildcard = 2;
+    let egress = world.egress();
+    let gate = egress.gate("web", crate::testing::allow(&["*://*.w.example:*"]));
+    let whole = gate.open();
+    let part = gate
+        .part("lib", crate::testing::allow(&["*://*.a.w.example:*"]))
+        .open(&whole);
+    assert_eq!(
+        lookup(&part.enforcer, "1.a.w.example").await,
+        Err(LookupError::Unresolvable)
+    );
+    assert_eq!(
+        lookup(&whole.enforcer, "2.w.example").await,
+        Err(LookupError::Unresolvable)
+    );
+    let lacking = |result| assert_eq!(result, Err(LookupError::OverBudget));
+    lacking(lookup(&part.enforcer, "2.a.w.example").await);
+    egress.replace_operator(world.operator.clone());
+    lacking(lookup(&whole.enforcer, "3.w.example").await);
+    // Another gate for the component is no other budget.
+    let again = instance(&egress, &["*://*.w.example:*"]);
+    lacking(lookup(&again, "4.w.example").await);
+
+    world.operator.quotas.names_per_wildcard = 3;
+    egress.replace_operator(world.operator.clone());
+    assert_eq!(
+        lookup(&part.enforcer, "2.a.w.example").await,
+        Err(LookupError::Unresolvable)
+    );
+    egress.collect();
+    let value = |series| world.counted.value(series);
+    assert_eq!(value("outport_budget_used{web,names_per_wildcard}"), Some(3.0));
+    assert_eq!(value("outport_budget_limit{web,names_per_wildcard}"), Some(3.0));
+    assert_eq!(value("outport_budget_used{web,lookups_per_minute}"), Some(3.0));
 }

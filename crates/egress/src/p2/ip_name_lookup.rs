@@ -117,7 +117,7 @@ fn code(error: LookupError) -> ErrorCode {
         LookupError::Denied => ErrorCode::AccessDenied,
         LookupError::Unresolvable => ErrorCode::NameUnresolvable,
         LookupError::TooMany => ErrorCode::NewSocketLimit,
-        LookupError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,
+        LookupError::OverBudget | LookupError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,
         LookupError::PermanentFailure => ErrorCode::PermanentResolverFailure,
     }
 }

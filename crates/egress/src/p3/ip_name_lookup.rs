@@ -36,7 +36,7 @@ fn code(error: LookupError) -> ErrorCode {
         LookupError::Denied => ErrorCode::AccessDenied,
         LookupError::Unresolvable => ErrorCode::NameUnresolvable,
         LookupError::TooMany => ErrorCode::Other(Some("connection quota exhausted".to_owned())),
-        LookupError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,
+        LookupError::OverBudget | LookupError::TemporaryFailure => ErrorCode::TemporaryResolverFailure,
         LookupError::PermanentFailure => ErrorCode::PermanentResolverFailure,
     }
 }

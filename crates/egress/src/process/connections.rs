@@ -7,10 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::byte_budget::ByteBudget;
+
 /// A connection that can be judged again.
 pub(crate) trait Revocable: Send + Sync {
     /// Closes it if the deny list forbids it by now.
     fn close_if_forbidden(&self);
+
+    /// Closes it if it is of the component that has this budget, which is used up.
+    fn close_if_of(&self, budget: &ByteBudget);
 }
 
 /// The open connections of a process.
@@ -46,6 +51,12 @@ impl Connections {
         // Judged out of the lock: each takes a decision, and a connection that ends meanwhile needs it to leave.
         let open: Vec<_> = self.lock().values().cloned().collect();
         open.iter().for_each(|connection| connection.close_if_forbidden());
+    }
+
+    /// Closes every open connection of the component that has this budget. Waits for no lock of an instance.
+    pub(crate) fn close_of(&self, budget: &ByteBudget) {
+        let open: Vec<_> = self.lock().values().cloned().collect();
+        open.iter().for_each(|connection| connection.close_if_of(budget));
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<dyn Revocable>>> {

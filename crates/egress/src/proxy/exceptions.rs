@@ -16,7 +16,7 @@
 use std::fmt;
 
 use ipnet::IpNet;
-use outport_policy::{Address, Host, Name, text};
+use outport_policy::{Address, Host, HostPattern, Name, PortRange, PortSet, text};
 
 /// The destinations that need no proxy. By default none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +59,26 @@ impl Exceptions {
     /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The same as patterns of hosts, each with its ports.
+    pub fn patterns(&self) -> impl Iterator<Item = (HostPattern, PortSet)> {
+        self.0.iter().flat_map(|exception| {
+            let hosts = match &exception.what {
+                What::All => vec![HostPattern::Any],
+                What::Domain(apex) => vec![
+                    HostPattern::Name(apex.clone()),
+                    HostPattern::Subdomains(apex.clone()),
+                ],
+                What::Below(apex) => vec![HostPattern::Subdomains(apex.clone())],
+                What::Network(net) => vec![HostPattern::Network(*net)],
+            };
+            let ports: PortSet = match exception.port {
+                Some(port) => PortRange::one(port).into_iter().collect(),
+                None => PortSet::all(),
+            };
+            hosts.into_iter().map(move |host| (host, ports.clone()))
+        })
     }
 
     /// True if a destination is among them: by its name, by its address, or by either.

@@ -4,20 +4,20 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
-use outport_policy::{Attempt, Transport};
+use outport_policy::{Attempt, Endpoint, Transport};
 
 use crate::denied::Denied;
 use crate::enforcer::{DecisionId, Enforcer};
 use crate::established::{self, Way};
 use crate::followed::Followed;
 use crate::process::connections::Registration;
-use crate::tls_usage::OpenPort;
+use crate::tls_usage::OpenRemote;
 
 /// One socket in the counts of its instance, its component and the process. Dropping it gives the place back.
 pub(crate) struct SocketSlot {
     enforcer: Arc<Enforcer>,
     created: OnceLock<DecisionId>,
-    connection: OnceLock<(Registration, OpenPort)>,
+    connection: OnceLock<(Registration, OpenRemote)>,
 }
 
 impl SocketSlot {
@@ -50,7 +50,7 @@ impl SocketSlot {
     ) {
         let way = Way::Socket(remote);
         self.connection.get_or_init(|| {
-            let port = self.enforcer.tls_usage().opened(remote.port());
+            let port = self.enforcer.tls_usage().opened(Endpoint::from(remote));
             let registration = established::register(&self.enforcer, socket, way, followed);
             (registration, port)
         });

@@ -4,9 +4,10 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use rustix::io::{Errno, Result};
-use rustix::net::SendFlags;
+use rustix::net::{SendFlags, Shutdown};
 
 use crate::enforcer::{ConnectPermit, Step};
 use crate::proxy::Hop;
@@ -77,6 +78,22 @@ pub(super) fn disconnect_datagrams(socket: impl AsFd) -> Result<()> {
         #[cfg(target_vendor = "apple")]
         Err(Errno::INVAL | Errno::AFNOSUPPORT) => Ok(()),
         done => done,
+    }
+}
+
+/// Ends a TCP connection at once, in both directions: the peer sees a reset, and what was not sent yet is not sent.
+pub(super) fn reset(socket: impl AsFd) {
+    let socket = socket.as_fd();
+    // So that closing resets it, where the system does not do so right now.
+    let _ = rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+    // tcp_disconnect of Linux, by connect(2) to no family.
+    #[cfg(target_os = "linux")]
+    let done = rustix::net::connect_unspec(socket);
+    #[cfg(not(target_os = "linux"))]
+    let done: Result<()> = Err(Errno::NOSYS);
+    if done.is_err() {
+        // One that the peer has ended meanwhile cannot be shut down, and need not be.
+        let _ = rustix::net::shutdown(socket, Shutdown::Both);
     }
 }
 

@@ -35,11 +35,12 @@ use wasmtime_wasi::sockets::ErrorCode;
 
 use super::connection::{Connection, Receiving, Sending};
 use super::family::Family;
+use super::first_flight::FirstFlight;
 use super::options::{Carried, Options};
 use super::slot::SocketSlot;
 use super::system::{Begun, UnderWay};
 use super::{NotCreated, address, local_address, permitted, system};
-use crate::asking::PendingQuestion;
+use crate::asking::{Pass, PendingQuestion};
 use crate::audit::code_of;
 use crate::denied::Denied;
 use crate::enforcer::{ConnectPermit, Enforcer};
@@ -61,7 +62,7 @@ enum State {
         bind: Bind,
     },
     /// Becomes `Connected` or `Closed`.
-    Connecting(Connecting),
+    Connecting(Box<Connecting>),
     Connected {
         connection: Arc<Connection>,
         remote: SocketAddr,
@@ -86,6 +87,8 @@ struct Connecting {
     remote: SocketAddr,
     progress: Progress,
     followed: Option<Arc<Followed>>,
+    /// What was permitted for this connection alone.
+    pass: Pass,
 }
 
 enum Progress {
@@ -144,12 +147,8 @@ impl TcpSocket {
         if !address::is_unicast(local.ip()) || !address::is_of(local.ip(), self.family) {
             return Err(ErrorCode::InvalidArgument);
         }
-        let transport = Transport::Tcp;
-        permitted(
-            self.slot
-                .enforcer()
-                .authorize(&Attempt::Bind { transport, local }, self.slot.enforcer().usage()),
-        )?;
+        let (transport, enforcer) = (Transport::Tcp, self.slot.enforcer());
+        permitted(enforcer.authorize(&Attempt::Bind { transport, local }, enforcer.usage()))?;
         // WASI wants an address to be free although a connection of it lingers.
         let _ = sockopt::set_socket_reuseaddr(&*socket, true);
         rustix::net::bind(&*socket, &local).map_err(|errno| match errno {
@@ -174,13 +173,14 @@ impl TcpSocket {
             return Err(ErrorCode::InvalidArgument);
         }
         self.state = match self.take_state() {
-            State::Fresh { socket, bind } => State::Connecting(Connecting {
+            State::Fresh { socket, bind } => State::Connecting(Box::new(Connecting {
                 slot: self.slot.clone(),
                 bind,
                 remote,
                 progress: Progress::Waiting(socket),
                 followed: None,
-            }),
+                pass: Pass::default(),
+            })),
             other => other,
         };
         Ok(())
@@ -328,6 +328,7 @@ impl Connecting {
         if let Progress::Questioned(_, question) = &mut self.progress {
             let pass = ready!(Pin::new(question).poll(cx));
             pass.with(|| self.begin(family))?;
+            self.pass = pass;
         }
         let connection = match &mut self.progress {
             Progress::Begun(connection, under_way) => {
@@ -410,14 +411,9 @@ impl Connecting {
 
     /// Tells that what was permitted has failed.
     fn failed(&self, error: ErrorCode, said: Option<String>) -> ErrorCode {
-        let attempt = attempt_to(self.remote);
-        let told = (code_of(&error), said);
-        followed::failed_saying(
-            self.slot.enforcer(),
-            self.followed.as_ref(),
-            &attempt,
-            (&told.0, told.1),
-        );
+        let (attempt, code) = (attempt_to(self.remote), code_of(&error));
+        let (enforcer, followed) = (self.slot.enforcer(), self.followed.as_ref());
+        followed::failed_saying(enforcer, followed, &attempt, (&code, said));
         error
     }
 
@@ -436,7 +432,8 @@ impl Connecting {
             followed.succeeded(None);
             connection.follow(followed);
         }
-        let (receiving, sending) = connection.directions();
+        let first = FirstFlight::begin(connection.slot().enforcer(), remote, self.pass);
+        let (receiving, sending) = connection.directions(first);
         State::Connected {
             connection,
             remote,

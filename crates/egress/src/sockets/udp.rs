@@ -15,6 +15,7 @@
 //! The socket is shared by the guest's handle, the streams of WASI 0.2 and the calls of WASI 0.3 that are under way,
 //! and is closed with the last of them.
 
+mod budgeted;
 mod datagrams;
 
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ use super::options::Options;
 use super::slot::SocketSlot;
 use super::watched::Watched;
 use super::{NotCreated, address, local_address, permitted, system};
+use crate::byte_budget::{Flow, Way};
 use crate::denied::Denied;
 use crate::enforcer::Enforcer;
 use crate::followed::Followed;
@@ -40,6 +42,8 @@ pub(crate) struct UdpSocket(Arc<UdpInner>);
 struct UdpInner {
     family: Family,
     socket: Watched,
+    outgoing: Flow,
+    incoming: Flow,
     state: Mutex<State>,
     /// Told of when the socket is closed.
     followed: Option<Arc<Followed>>,
@@ -75,9 +79,12 @@ impl UdpSocket {
         if let Some(followed) = &followed {
             followed.exists();
         }
+        let budget = enforcer.component().bytes();
         Ok(Self(Arc::new(UdpInner {
             family,
             socket: Watched::new(socket),
+            outgoing: Flow::of_datagrams(budget, Way::Out),
+            incoming: Flow::of_datagrams(budget, Way::In),
             state: Mutex::default(),
             followed,
             slot,

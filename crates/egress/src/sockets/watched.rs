@@ -104,6 +104,15 @@ impl Watched {
         }
     }
 
+    /// Like [`poll_ready`](Self::poll_ready); where nobody is given to wake, what the system says now.
+    pub(super) fn poll_now(&self, cx: &mut Option<&mut Context<'_>>, direction: Direction) -> Poll<()> {
+        match cx {
+            Some(cx) => self.poll_ready(cx, direction),
+            None if self.is_ready(direction) => Poll::Ready(()),
+            None => Poll::Pending,
+        }
+    }
+
     /// True if an operation in `direction` would not block now. Nobody is woken.
     pub(super) fn is_ready(&self, direction: Direction) -> bool {
         now(|| direction.ask(&self.socket)).is_ready()
@@ -146,7 +155,7 @@ impl Watched {
 
 impl Direction {
     /// Asks the system whether an operation would block.
-    fn ask(self, socket: &OwnedFd) -> io::Result<()> {
+    pub(super) fn ask(self, socket: &OwnedFd) -> io::Result<()> {
         let wanted = match self {
             Self::Receiving => PollFlags::IN,
             Self::Sending => PollFlags::OUT,

@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use outport_policy::TlsNames;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -10,7 +11,7 @@ use tokio_rustls::server::TlsStream;
 use super::*;
 use crate::testing::{Script, World};
 use crate::tls::TlsProfile;
-use crate::tls_usage::OpenPort;
+use crate::tls_usage::OpenRemote;
 
 /// A server for `a.example`, and an instance that trusts it.
 struct Scene {
@@ -22,6 +23,10 @@ struct Scene {
 
 impl Scene {
     fn new(denied: &[&str]) -> Self {
+        Self::under(TlsNames::Denied, &[], denied)
+    }
+
+    fn under(mode: TlsNames, allowed: &[&str], denied: &[&str]) -> Self {
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["a.example".to_owned()]).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
@@ -36,8 +41,9 @@ impl Scene {
             .unwrap()
             .build()
             .unwrap();
-        let world = World::new(Script::new()).deny(denied);
-        let enforcer = world.instance(&[]);
+        let mut world = World::new(Script::new()).deny(denied);
+        world.operator.tls_names = mode;
+        let enforcer = world.instance(allowed);
         Self {
             client: StreamTls::new(enforcer.clone(), Arc::new(Tls::new(vec![Arc::new(profile)]))),
             server: TlsAcceptor::from(Arc::new(server)),
@@ -47,8 +53,10 @@ impl Scene {
     }
 
     /// A connection to port 443, as the policy sees it.
-    fn connected(&self) -> OpenPort {
-        self.enforcer.tls_usage().opened(443)
+    fn connected(&self) -> OpenRemote {
+        self.enforcer
+            .tls_usage()
+            .opened("203.0.113.1:443".parse::<std::net::SocketAddr>().unwrap().into())
     }
 
     /// The two ends of a connection that takes so many bytes on the way.
@@ -102,7 +110,10 @@ async fn a_connection_that_is_made_during_the_handshake_is_asked_about_too() {
     drop(scene.agree(1024).await);
     let (near, far) = duplex(1024);
     let handshake = scene.client.authorize("a.example").unwrap();
-    let meanwhile = scene.enforcer.tls_usage().opened(8443);
+    let meanwhile = scene
+        .enforcer
+        .tls_usage()
+        .opened("203.0.113.1:8443".parse::<std::net::SocketAddr>().unwrap().into());
     let (client, _server) = tokio::join!(handshake.connect(near), scene.server.accept(far));
     assert!(matches!(client, Err(StreamTlsError::Denied)));
     assert!(matches!(
@@ -288,4 +299,36 @@ async fn a_handshake_with_nobody_ends() {
         "the TLS handshake took more than 10 seconds"
     );
     assert_eq!(begun.elapsed(), HANDSHAKE_TIME);
+}
+
+// proves: TLS-5
+#[tokio::test]
+async fn a_server_is_judged_like_that_of_a_client_hello_in_every_mode() {
+    const OWN: &[&str] = &["*://a.example:443"];
+    const OTHER: &[&str] = &["*://b.example:443"];
+    const ADDRESS: &[&str] = &["*://b.example:443", "*://203.0.113.0/24:443"];
+    for (mode, allowed, denied, reason) in [
+        (TlsNames::Off, OTHER, OWN, None),
+        (TlsNames::Denied, OTHER, OWN, Some("deny.tls-name")),
+        (TlsNames::Denied, OTHER, &[][..], None),
+        (TlsNames::Allowed, OTHER, &[], Some("allow.tls-name")),
+        (TlsNames::Required, OTHER, &[], Some("allow.tls-name")),
+        (TlsNames::Allowed, OWN, &[], None),
+        (TlsNames::Allowed, ADDRESS, &[], None),
+        (TlsNames::Allowed, ADDRESS, OWN, Some("deny.tls-name")),
+    ] {
+        let scene = Scene::under(mode, allowed, denied);
+        let _open = scene.connected();
+        let permitted = scene.client.authorize("a.example");
+        assert_eq!(
+            permitted.is_ok(),
+            reason.is_none(),
+            "{mode} {allowed:?} {denied:?}"
+        );
+        let told = match reason {
+            None => "tls.connect a.example:443".to_owned(),
+            Some(reason) => format!("tls.connect a.example:443 [{reason}]"),
+        };
+        assert_eq!(scene.world.events.take(), [told]);
+    }
 }

@@ -219,7 +219,11 @@ fn read_type(
 }
 
 /// A string that is one of `words`.
-fn read_word(found: &mut Findings, node: Node<'_>, words: &'static [&'static str]) -> Option<&'static str> {
+pub(crate) fn read_word(
+    found: &mut Findings,
+    node: Node<'_>,
+    words: &'static [&'static str],
+) -> Option<&'static str> {
     let written = node.string(found)?;
     let known = words.iter().find(|word| **word == written.value);
     if known.is_none() {

@@ -326,6 +326,10 @@ fn read_request(
 /// A string that names a component of the app.
 pub(crate) fn read_component_id(found: &mut Findings, node: Node<'_>) -> Option<Located<ComponentId>> {
     let text = node.string(found)?;
+    component_id(found, text)
+}
+
+pub(crate) fn component_id(found: &mut Findings, text: Located<String>) -> Option<Located<ComponentId>> {
     match ComponentId::parse(&text.value) {
         Ok(id) => Some(Located::new(id, text.span)),
         Err(error) => {

@@ -207,13 +207,18 @@ impl<'t> Node<'t> {
 
     /// A whole number from 0 to `u32::MAX`.
     pub(crate) fn count(&self, found: &mut Findings) -> Option<Located<u32>> {
+        self.count_to(found, u32::MAX)
+    }
+
+    /// A whole number from 0 to `most`.
+    pub(crate) fn count_to(&self, found: &mut Findings, most: u32) -> Option<Located<u32>> {
         let DeValue::Integer(integer) = self.sound(found)? else {
             return self.wrong_type(found, "a whole number");
         };
         match u32::from_str_radix(integer.as_str(), integer.radix()) {
-            Ok(count) => Some(Located::new(count, self.span())),
-            Err(_) => {
-                let wrong = format!("must be a number from 0 to {}", u32::MAX);
+            Ok(count) if count <= most => Some(Located::new(count, self.span())),
+            _ => {
+                let wrong = format!("must be a number from 0 to {most}");
                 found.report(
                     &self.span(),
                     Mistake::Value {

@@ -1,6 +1,6 @@
 //! The operator's part of a policy as a runtime config file gives it.
 
-use outport_policy::{Limit, PortSet, Quotas, RuntimeLimits};
+use outport_policy::{ByteBudgets, Limit, PortSet, Quotas, RuntimeLimits};
 
 use crate::runtime_config::OutboundNetworking;
 use crate::source::Located;
@@ -31,6 +31,9 @@ impl OutboundNetworking {
             sockets_per_process: written(&self.max_sockets).unwrap_or(defaults.sockets_per_process),
             sockets_per_component: written(&self.max_socket_connections),
             total_connections: written(&self.max_total_connections),
+            lookups_per_minute: written(&self.max_lookups_per_minute).unwrap_or(defaults.lookups_per_minute),
+            names_per_wildcard: written(&self.max_names_per_wildcard).unwrap_or(defaults.names_per_wildcard),
+            bytes: ByteBudgets::new(self.bytes.budget(), []),
             ..defaults
         }
     }
@@ -111,7 +114,7 @@ mod tests {
         }
     }
 
-    // proves
+    // proves, BUD-1, BUD-2
     #[test]
     fn each_key_sets_its_own_quota_and_no_other() {
         let default = Quotas::default();
@@ -141,6 +144,20 @@ mod tests {
                 "max_total_connections = 0",
                 Quotas {
                     total_connections: Some(0),
+                    ..default.clone()
+                },
+            ),
+            (
+                "max_lookups_per_minute = 7",
+                Quotas {
+                    lookups_per_minute: 7,
+                    ..default.clone()
+                },
+            ),
+            (
+                "max_names_per_wildcard = 0",
+                Quotas {
+                    names_per_wildcard: 0,
                     ..default.clone()
                 },
             ),

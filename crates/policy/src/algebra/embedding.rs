@@ -10,9 +10,10 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::Address;
 
-/// One form of embedding.
+/// One form in which an IPv6 address embeds an IPv4 address (HL-7), for those who say it in other words: as a network, or
+/// as bits under a mask.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Embedding {
+pub struct Embedding {
     /// The bits that make it this form, and which bits these are.
     value: u128,
     mask: u128,
@@ -35,7 +36,7 @@ pub(crate) enum Certainty {
 
 impl Embedding {
     /// Every form of [`Address::embedded`].
-    pub(crate) const ALL: [Self; 11] = [
+    pub const ALL: [Self; 11] = [
         Self::below([0, 0, 0, 0, 0, 0], 96, [12, 13, 14, 15]),
         Self::below([0x64, 0xff9b, 0, 0, 0, 0], 96, [12, 13, 14, 15]),
         Self::below([0x64, 0xff9b, 1, 0, 0, 0], 48, [6, 7, 9, 10]),
@@ -57,6 +58,33 @@ impl Embedding {
         },
         Self::below([0, 0, 0, 0, 0xffff, 0], 96, [12, 13, 14, 15]),
     ];
+
+    /// The bits that make an address one of this form, and the mask that says which bits these are.
+    pub const fn form(&self) -> (u128, u128) {
+        (self.value, self.mask)
+    }
+
+    /// The bits that hold the IPv4 address. They keep its order: of two IPv4 addresses the greater one is greater here too,
+    /// or where they are [inverted](Self::is_inverted) the smaller one.
+    pub fn layout(&self) -> u128 {
+        self.put(0, Ipv4Addr::from(!self.flip))
+    }
+
+    /// The bits of the [`layout`](Self::layout) where it holds `ip`; all others are zero.
+    pub fn place(&self, ip: Ipv4Addr) -> u128 {
+        self.put(0, ip)
+    }
+
+    /// True if every bit of the IPv4 address is inverted.
+    pub const fn is_inverted(&self) -> bool {
+        self.flip != 0
+    }
+
+    /// True for the forms of the local translation prefix 64:ff9b:1::/48, of which an address has several at once. One of
+    /// them that gives an address of 0.0.0.0/8 counts only where all of them do ([`Address::embedded`]).
+    pub fn is_of_local_translation(&self) -> bool {
+        self.value == Self::ALL[2].value
+    }
 
     const fn below(segments: [u16; 6], length: u32, bytes: [usize; 4]) -> Self {
         let [a, b, c, d, e, f] = segments;
@@ -97,10 +125,9 @@ impl Embedding {
 
     /// The extent to which addresses of `within` embed something by this form.
     pub(crate) fn certainty(&self, within: Ipv6Net) -> Certainty {
-        let local_translation = Self::ALL[2].value;
         if self.mask & !u128::from(within.netmask()) != 0 {
             Certainty::SomeAddresses
-        } else if self.value == local_translation {
+        } else if self.is_of_local_translation() {
             Certainty::EveryAddressTogether
         } else {
             Certainty::EveryAddress

@@ -21,6 +21,19 @@ pub struct KeptOut<'p> {
     by_address: Vec<(Channel, PortMap<usize>)>,
 }
 
+/// Addresses that are kept out: one network, for some protocols on some ports.
+#[derive(Clone, Debug)]
+pub struct AddressesKeptOut<'a> {
+    /// The addresses.
+    pub network: IpNet,
+    /// The protocols that are not spoken with them.
+    pub protocols: &'a Protocols,
+    /// On which ports.
+    pub ports: &'a PortSet,
+    /// True if IPv6 addresses that embed one of them (HL-7) are kept out as well.
+    pub embedded: bool,
+}
+
 impl<'p> KeptOut<'p> {
     /// Compiles what the operator keeps out.
     pub fn of(operator: &'p Operator) -> Self {
@@ -96,6 +109,33 @@ impl<'p> KeptOut<'p> {
             }
         }
         found.into_iter().map(|owner| self.owners[owner]).collect()
+    }
+
+    /// The cuts of one region of an entry that are about its hosts themselves.
+    pub fn cuts_of<'a>(&'a self, region: &Region) -> impl Iterator<Item = Cut<'p>> + use<'a, 'p> {
+        // Entries have no other hosts.
+        let region = matches!(region.hosts, Hosts::Pattern(_)).then(|| region.clone());
+        region.into_iter().flat_map(|region| self.direct_cuts_of(region))
+    }
+
+    /// All that is kept out by its address, whoever keeps it out. Networks may overlap. Names are not in it, but for
+    /// `localhost` and what the operator [learned](crate::LearnedAddresses) of denied ones.
+    pub fn addresses(&self) -> impl Iterator<Item = AddressesKeptOut<'_>> {
+        (0..self.rules.len()).flat_map(|id| {
+            let rule = self.rules.get(id);
+            let networks = match &rule.host {
+                HostPattern::Any => vec![Ipv4Net::default().into(), Ipv6Net::default().into()],
+                HostPattern::Network(net) => vec![*net],
+                HostPattern::Address(address) => vec![address.ip().into()],
+                HostPattern::Name(_) | HostPattern::Subdomains(_) | HostPattern::ToSelf => Vec::new(),
+            };
+            networks.into_iter().map(|network| AddressesKeptOut {
+                network,
+                protocols: &rule.protocols,
+                ports: &rule.ports,
+                embedded: rule.readings == Readings::All,
+            })
+        })
     }
 
     fn direct_cuts_of<'a>(&'a self, region: Region) -> impl Iterator<Item = Cut<'p>> + use<'a, 'p> {

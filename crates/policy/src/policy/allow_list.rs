@@ -109,8 +109,10 @@ impl Policy {
                 }
                 Ok(rule)
             }
-            // The author's list has permitted the connection.
-            Attempt::Tls { .. } => Ok(Rule::Harmless),
+            Attempt::Tls { server, remotes } => self.permits_server(server, remotes),
+            Attempt::ClientHello { server, remote } => self.permits_hello(server, remote),
+            // The author's list has permitted what it is for.
+            Attempt::Resolve { .. } => Ok(Rule::Harmless),
             Attempt::Open { kind, label } => self
                 .allow
                 .grants_label(kind, label)

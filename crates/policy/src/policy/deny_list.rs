@@ -1,11 +1,10 @@
 //! Layer 2, the operator's deny list (DL): by name and alias, and by address and what it embeds.
 //!
 //! Asks the [`DenyList`](crate::DenyList) in the terms of the attempt; an address of the operator's own is not asked about
-//! (HI-6).
+//! (HI-6). What it says to TLS is in [`tls_names`](super::tls_names).
 
 use super::Policy;
-use crate::deny_list::DenyMatch;
-use crate::{Attempt, Denial, Host, Protocol, Reason, Transport};
+use crate::{Attempt, Denial, Host, Protocol, Transport};
 
 impl Policy {
     pub(super) fn deny_list<'p>(&'p self, attempt: &Attempt<'_>) -> Option<Denial<'p>> {
@@ -53,29 +52,16 @@ impl Policy {
                 };
                 by_name.or_else(|| deny.refuses_address(remote.address, protocol, remote.port))
             }
-            Attempt::Tls { server, ports } => return self.denies_server(server, ports),
-            Attempt::CreateSocket { .. }
+            Attempt::Tls { server, remotes } => return self.denies_server(server, remotes),
+            Attempt::ClientHello { server, remote } => return self.denies_hello(server, remote.port),
+            // What it is for was judged by the name a moment ago, with a port where that has one.
+            Attempt::Resolve { .. }
+            | Attempt::CreateSocket { .. }
             | Attempt::Bind { .. }
             | Attempt::Listen { .. }
             | Attempt::Accept { .. }
             | Attempt::Open { .. } => None,
         };
         refusal.map(Denial::from)
-    }
-
-    /// The refusal of a server that TLS is to be spoken with, on any of the ports that the guest has a connection to
-    /// (TLS-5). The name stands in the log as it was given.
-    fn denies_server(&self, server: &Host, ports: &[u16]) -> Option<Denial<'_>> {
-        let deny = &self.operator.deny;
-        let protocol = Protocol::Socket(Transport::Tcp);
-        let mut refusals = ports.iter().filter_map(|&port| match server {
-            Host::Name(name) => deny.refuses_name(name, &[], protocol, port),
-            Host::Address(address) => deny.refuses_address(*address, protocol, port),
-        });
-        let refusal = refusals.next()?;
-        Some(Denial::from(DenyMatch {
-            reason: Reason::DenyTlsName,
-            ..refusal
-        }))
     }
 }

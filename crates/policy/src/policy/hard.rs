@@ -49,8 +49,10 @@ impl Policy {
                 ..
             } => unreachable_address(*address),
             Attempt::Tls { .. }
+            | Attempt::ClientHello { .. }
             | Attempt::CreateSocket { .. }
             | Attempt::Lookup { .. }
+            | Attempt::Resolve { .. }
             | Attempt::Open { .. } => None,
         };
         reason.map(Denial::new)

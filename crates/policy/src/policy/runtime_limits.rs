@@ -26,9 +26,11 @@ impl Policy {
             | Attempt::Request { .. }
             | Attempt::Answer { .. }
             | Attempt::Lookup { .. }
+            | Attempt::Resolve { .. }
             | Attempt::Listen { .. }
             | Attempt::Accept { .. }
             | Attempt::Tls { .. }
+            | Attempt::ClientHello { .. }
             | Attempt::Open { .. } => None,
         }
     }
@@ -49,10 +51,12 @@ impl Policy {
             | Attempt::Bind { .. }
             | Attempt::Request { .. }
             | Attempt::Lookup { .. }
+            | Attempt::Resolve { .. }
             | Attempt::Listen { .. }
             | Attempt::Accept { .. }
             // It goes nowhere; what is connected to was judged when it was.
             | Attempt::Tls { .. }
+            | Attempt::ClientHello { .. }
             | Attempt::Open { .. } => None,
         }
     }

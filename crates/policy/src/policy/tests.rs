@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::{
     Address, AnswerSource, BlockedNetwork, DenyList, Entry, Grants, Host, Label, LabelKind, LearnedAddresses,
-    Limit, Location, LookupOutcome, Name, Peers, PortSet, Quotas, Reason, Remedy, RemedyWords, RequestMethod,
-    RuntimeLimits, Scheme, Setting, Transport, Usage,
+    Limit, Location, LookupOutcome, Name, NameBounds, NameLimits, Peers, PortSet, Quotas, Reason, Remedy,
+    RemedyWords, RequestMethod, RuntimeLimits, Scheme, ServerName, Setting, TlsNames, Transport, Usage,
 };
 
 mod allow_list;
@@ -21,6 +21,7 @@ mod property;
 mod quotas;
 mod remedies;
 mod runtime_limits;
+mod tls_names;
 
 /// A policy and the state of one instance under it.
 struct World {
@@ -344,16 +345,41 @@ fn each_attempt_has_the_code_that_the_log_has_always_had_and_words_for_people() 
             "dns.lookup",
             "look-up of db.example",
         ),
+        (
+            Attempt::Resolve { name: &name },
+            "dns.resolve",
+            "resolution of db.example",
+        ),
         (answer, "dns.answer", "answer 10.0.0.5 for db.example"),
         (request, "http.request", "https://db.example:443"),
         (dial, "http.dial", "https://db.example at 10.0.0.5:53"),
         (
             Attempt::Tls {
                 server: &host,
-                ports: &[],
+                remotes: &[],
             },
             "tls.connect",
             "TLS with db.example",
+        ),
+        (
+            hello(ServerName::Host(&host), "10.0.0.5:443"),
+            "tls.hello",
+            "TLS with db.example at 10.0.0.5:443",
+        ),
+        (
+            hello(ServerName::Missing, "10.0.0.5:443"),
+            "tls.hello",
+            "TLS without a server name at 10.0.0.5:443",
+        ),
+        (
+            hello(ServerName::Malformed(b""), "10.0.0.5:443"),
+            "tls.hello",
+            "malformed TLS at 10.0.0.5:443",
+        ),
+        (
+            hello(ServerName::TooLong, "10.0.0.5:443"),
+            "tls.hello",
+            "a ClientHello that is too long at 10.0.0.5:443",
         ),
         (
             open(LabelKind::KeyValueStore),
@@ -534,9 +560,24 @@ fn dial<'a>(scheme: &'a Scheme, host: &'a Host, remote: &str) -> Attempt<'a> {
 
 /// TLS with `server` by an instance with connections to these ports.
 fn tls(world: &World, server: &str, ports: &[u16]) -> String {
+    let remotes: Vec<Endpoint> = ports
+        .iter()
+        .map(|port| Endpoint::new(address("203.0.113.1"), *port))
+        .collect();
+    tls_on(world, server, &remotes)
+}
+
+fn tls_on(world: &World, server: &str, remotes: &[Endpoint]) -> String {
     let server = Host::parse(server).unwrap();
     let server = &server;
-    world.code(&Attempt::Tls { server, ports }).to_owned()
+    world.code(&Attempt::Tls { server, remotes }).to_owned()
+}
+
+fn hello<'a>(server: ServerName<'a>, remote: &str) -> Attempt<'a> {
+    Attempt::ClientHello {
+        server,
+        remote: endpoint(remote),
+    }
 }
 
 #[test]

@@ -194,6 +194,20 @@ impl Overview {
             quota("http_connections"),
             false,
         );
+        for (what, option, budget) in [
+            (
+                "Look-ups in a minute, of the component with most",
+                "--max-lookups-per-minute",
+                "lookups_per_minute",
+            ),
+            (
+                "Names below a wildcard in an hour, of the component with most",
+                "--max-names-per-wildcard",
+                "names_per_wildcard",
+            ),
+        ] {
+            add(what, Some(option), most_used(counts, budget), false);
+        }
         let instances = self.bounds.instances.map(|bound| bound as f64);
         add(
             "Instances",
@@ -297,6 +311,23 @@ fn labelled(counts: &Snapshot, metric: &str, key: &str, value: &str) -> Option<f
     let mut all = series(counts, metric).iter();
     let found = all.find(|series| label(series, key) == Some(value))?;
     Some(amount(&found.value))
+}
+
+/// What is used of a budget by the component that uses the greatest part of its own, and its bound.
+fn most_used(counts: &Snapshot, budget: &str) -> Option<(f64, Option<f64>)> {
+    let of_budget = |metric| {
+        let all = series(counts, metric).iter();
+        all.filter(|series| label(series, "budget") == Some(budget))
+    };
+    let used = of_budget("outport_budget_used").filter_map(|used| {
+        let component = label(used, "component");
+        let mut limits = of_budget("outport_budget_limit");
+        let limit = limits.find(|limit| label(limit, "component") == component)?;
+        Some((amount(&used.value), amount(&limit.value)))
+    });
+    let part = |(used, limit): &(f64, f64)| used / limit.max(1.0);
+    let most = used.max_by(|one, other| part(one).total_cmp(&part(other)));
+    most.map(|(used, limit)| (used, Some(limit)))
 }
 
 fn label<'s>(series: &'s Series, key: &str) -> Option<&'s str> {

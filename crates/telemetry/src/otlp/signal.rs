@@ -27,7 +27,7 @@ impl Signal {
     }
 
     /// The variable of OTLP's exporter for this signal alone.
-    pub(super) fn variable(self, what: &str) -> String {
+    pub fn variable(self, what: &str) -> String {
         format!("OTEL_EXPORTER_OTLP_{}{what}", self.capitals())
     }
 }

@@ -1,14 +1,14 @@
 //! Times as somebody writes them: a point in time, or how long ago it was.
 
 use std::str::FromStr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use outport_records::why::Host;
 use outport_records::{Destination, Timestamp};
 
 use crate::numbers::Time;
 
-/// A moment: what has no fraction of a second means all of that second.
+/// A moment: what has no fraction of a second means all of that second, and a day all of it, from midnight in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Moment {
     pub(super) from: Timestamp,
@@ -34,14 +34,39 @@ impl Moment {
             };
             return Ok(Self { from, until });
         }
-        let ago = text.parse::<Time>().ok().and_then(|Time(ago)| ago);
-        let ago = ago.ok_or("write a time such as `2026-03-01T09:30:00Z` or `2026-03-01T10:30:00.125+01:00`, or how long ago: `10m`")?;
+        if let Ok(from) = format!("{text}T00:00:00Z").parse::<Timestamp>() {
+            let until = from.after(LAST_OF_DAY);
+            return Ok(Self { from, until });
+        }
+        let ago = ago(text).ok_or(
+            "write a time such as `2026-03-01T09:30:00Z` or `2026-03-01T10:30:00.125+01:00`, a day such as `2026-03-01`, or how long ago: `10m`, `2h`, `7d`",
+        )?;
         let from = now.before(ago);
         Ok(Self { from, until: from })
     }
 }
 
-const LAST_OF_SECOND: std::time::Duration = std::time::Duration::from_millis(999);
+const LAST_OF_SECOND: Duration = Duration::from_millis(999);
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+const LAST_OF_DAY: Duration = Duration::from_millis(24 * 60 * 60 * 1000 - 1);
+
+/// How long ago: as the times of options are written, which know no days, and days and weeks.
+fn ago(text: &str) -> Option<Duration> {
+    let days = |number: &str, days: u32| {
+        number
+            .parse::<u32>()
+            .ok()?
+            .checked_mul(days)
+            .map(|days| DAY.saturating_mul(days))
+    };
+    match (text.strip_suffix('d'), text.strip_suffix('w')) {
+        (Some(number), _) => days(number, 1),
+        (None, Some(number)) => days(number, 7),
+        (None, None) => text.parse::<Time>().ok().and_then(|Time(ago)| ago),
+    }
+}
 
 /// The host and the port that somebody wrote, as the log has them: names in lower case and in ASCII, addresses of IPv4 as such.
 fn host_and_port(text: &str, what: &str) -> Result<(Host, Option<u16>), String> {
@@ -123,6 +148,16 @@ mod tests {
             ),
             ("10m", Some(("2026-03-01T09:50:00.5Z", "2026-03-01T09:50:00.5Z"))),
             ("2h", Some(("2026-03-01T08:00:00.5Z", "2026-03-01T08:00:00.5Z"))),
+            (
+                "2026-02-28",
+                Some(("2026-02-28T00:00:00Z", "2026-02-28T23:59:59.999Z")),
+            ),
+            ("7d", Some(("2026-02-22T10:00:00.5Z", "2026-02-22T10:00:00.5Z"))),
+            ("1w", Some(("2026-02-22T10:00:00.5Z", "2026-02-22T10:00:00.5Z"))),
+            ("4000000000w", None),
+            ("-1d", None),
+            ("d", None),
+            ("2026-02-30", None),
             ("none", None),
             ("10", None),
             ("yesterday", None),

@@ -217,8 +217,17 @@ impl Summary<'_> {
         ];
         let refused = none.iter().find(|(is_none, _)| *is_none);
         let refused = refused.map(|(_, what)| (*what).to_owned());
+        let budgets = &quotas.bytes;
+        let of_every = Some(budgets.of_every().to_string()).filter(|shown| !shown.is_empty());
+        let of_every = of_every.map(|shown| format!("each component: it {shown}"));
+        let of_one = budgets.named().map(|(id, budget)| (id, budget.to_string()));
+        let of_one = of_one
+            .filter(|(_, shown)| !shown.is_empty())
+            .map(|(id, shown)| format!("`{}`: it {shown}", text::message(id)));
+        let bounded: Vec<String> = of_every.into_iter().chain(of_one.take(MOST_BUDGETS)).collect();
         let lines = [
             ("denies", denied),
+            ("bounds the bytes of", bounded.join("; ")),
             ("refuses", refused.unwrap_or_default()),
             ("lifts the limit on", lifted.join(", ")),
             (
@@ -336,6 +345,9 @@ fn listed(texts: impl Iterator<Item = String>) -> String {
 
 /// Entries of one list that are shown at start.
 const MOST_LISTED: usize = 20;
+
+/// Budgets of single components that are told.
+const MOST_BUDGETS: usize = 5;
 
 /// Columns of what stands to the left, beside which the rest is aligned: names are as long as their authors like.
 const WIDEST: usize = 80;

@@ -193,6 +193,18 @@ async fn what_fails_after_it_was_permitted_says_where() {
     assert_eq!(egress.metrics().connections, 0);
 }
 
+// proves: BUD-1, RSN-6
+#[tokio::test]
+async fn what_a_budget_refuses_is_no_failure_of_a_name_server() {
+    let mut world = World::new(Script::new());
+    world.operator.quotas.lookups_per_minute = 1;
+    let dialer = dialer(&world.egress(), &["*://*:*"]);
+    for code in ["dns-error", "lookup-quota"] {
+        let error = dialer.connect(&redis("no.such.name", 1)).await.err().unwrap();
+        assert_eq!(error.code(), code);
+    }
+}
+
 // proves: DL-9
 #[tokio::test]
 async fn a_new_deny_list_closes_a_connection_that_it_forbids() {

@@ -193,9 +193,12 @@ impl OutputState {
         // Whoever waits does so through `ready`; this only looks.
         let _ = self.poll_sent(&mut Context::from_waker(Waker::noop()));
         match self {
-            Self::Open { write_budget, .. } => {
-                *write_budget = MOST;
-                Ok(MOST)
+            Self::Open {
+                sending,
+                write_budget,
+            } => {
+                *write_budget = MOST.min(sending.most_at_once());
+                Ok(*write_budget)
             }
             Self::Sending(_) | Self::Ending(_) => Ok(0),
             Self::Ended(ended) => Err(ended.error()),
@@ -203,7 +206,7 @@ impl OutputState {
     }
 
     fn write(&mut self, mut bytes: Bytes) -> StreamResult<()> {
-        let sending = match self.take() {
+        let mut sending = match self.take() {
             Self::Open {
                 sending,
                 write_budget,
@@ -243,7 +246,7 @@ impl OutputState {
 }
 
 /// Sends all of `bytes`.
-async fn send(sending: Sending, mut bytes: Bytes) -> Result<Sending, ErrorCode> {
+async fn send(mut sending: Sending, mut bytes: Bytes) -> Result<Sending, ErrorCode> {
     while !bytes.is_empty() {
         let sent = poll_fn(|cx| sending.poll_send(cx, &bytes)).await?;
         bytes.advance(sent);
@@ -277,7 +280,7 @@ impl OutputStream for Output {
         self.state().write(bytes)
     }
 
-    /// Nothing is held back, so there is nothing to hurry.
+    /// Nothing is held back that could be sent: of a ClientHello that is not whole nothing is, until the rest of it comes.
     fn flush(&mut self) -> StreamResult<()> {
         match &*self.state() {
             OutputState::Ended(ended) => Err(ended.error()),

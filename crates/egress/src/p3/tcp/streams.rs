@@ -168,7 +168,7 @@ impl<T> StreamConsumer<T> for Open<Sending> {
         source: Source<'_, u8>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        let Some((sending, _)) = &self.0 else {
+        let Some((sending, _)) = &mut self.0 else {
             return Poll::Ready(Ok(StreamResult::Dropped));
         };
         let mut source = source.as_direct(store);

@@ -45,7 +45,7 @@ async fn whom_a_socket_is_connected_to_is_told_when_the_peer_has_reset_the_conne
     let (listener, address) = listener();
     let mut socket = connect(&enforcer, address).await.unwrap();
     let (peer, from) = listener.accept().unwrap();
-    let (receiving, sending) = (socket.take_receiving().unwrap(), socket.take_sending().unwrap());
+    let (receiving, mut sending) = (socket.take_receiving().unwrap(), socket.take_sending().unwrap());
     assert_eq!(poll_fn(|cx| sending.poll_send(cx, b"unread")).await.unwrap(), 6);
     // What was sent has not been read, so closing resets.
     drop(peer);
@@ -66,7 +66,7 @@ async fn a_connection_carries_bytes_both_ways_and_ends_on_both_sides() {
         (socket.local_address().ok(), socket.remote_address().ok()),
         (Some(from), Some(address))
     );
-    let (receiving, sending) = (socket.take_receiving().unwrap(), socket.take_sending().unwrap());
+    let (receiving, mut sending) = (socket.take_receiving().unwrap(), socket.take_sending().unwrap());
     assert!(
         socket.take_receiving().is_err() && socket.take_sending().is_err(),
         "each is there once"

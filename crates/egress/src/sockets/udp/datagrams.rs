@@ -26,11 +26,12 @@ use wasmtime_wasi::sockets::ErrorCode;
 
 use super::{UdpInner, UdpSocket};
 use crate::asking::PendingQuestion;
+use crate::enforcer::ConnectPermit;
 use crate::sockets::watched::{Direction, now, retry};
 use crate::sockets::{address, system};
 
 /// The data that came, and its sender.
-type Datagram = (Vec<u8>, SocketAddr);
+pub(super) type Datagram = (Vec<u8>, SocketAddr);
 
 impl UdpSocket {
     /// Sends `data` to `remote`, or to whom the socket is connected to, and waits until the system takes it.
@@ -46,6 +47,9 @@ impl UdpSocket {
             if let Some(question) = this.question(remote) {
                 let _ = question.await;
             }
+            if this.outgoing.is_limited() {
+                return this.send_within(&data, remote).await;
+            }
             let send = || this.send_now(&data, remote);
             this.socket.until(Direction::Sending, send).await?
         }
@@ -60,17 +64,25 @@ impl UdpSocket {
     /// Like [`send`](UdpSocket::send). Pending is what the system says now: nothing was sent, and nobody is woken.
     pub(crate) fn try_send(&self, data: &[u8], remote: Option<SocketAddr>) -> Poll<Result<(), ErrorCode>> {
         let remote = self.0.destination(data, remote)?;
+        if self.0.outgoing.is_limited() {
+            return self.0.try_send_within(data, remote);
+        }
         now(|| self.0.send_now(data, remote)).map(|sent| sent?)
     }
 
     /// True if the system takes a datagram now.
     pub(crate) fn is_sendable(&self) -> bool {
-        self.0.socket.is_ready(Direction::Sending)
+        let is_ready = self.0.socket.is_ready(Direction::Sending);
+        is_ready && (!self.0.outgoing.is_limited() || self.0.outgoing.poll_room(None).is_ready())
     }
 
     /// Waits until the system takes a datagram.
     pub(crate) fn poll_sendable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.socket.poll_ready(cx, Direction::Sending)
+        ready!(self.0.socket.poll_ready(cx, Direction::Sending));
+        if self.0.outgoing.is_limited() {
+            return self.0.outgoing.poll_room(Some(cx));
+        }
+        Poll::Ready(())
     }
 
     /// Waits for a datagram that the guest may have.
@@ -82,8 +94,13 @@ impl UdpSocket {
                 return Err(ErrorCode::InvalidState);
             }
             loop {
-                let received = this.socket.until(Direction::Receiving, || this.receive_now());
-                if let Some(datagram) = received.await?? {
+                let received = if this.incoming.is_limited() {
+                    this.receive_within().await?
+                } else {
+                    let receive = || this.receive_now();
+                    this.socket.until(Direction::Receiving, receive).await??
+                };
+                if let Some(datagram) = received {
                     return Ok(datagram);
                 }
             }
@@ -96,7 +113,12 @@ impl UdpSocket {
             return Poll::Ready(Err(ErrorCode::InvalidState));
         }
         for _ in 0..MOST_DROPPED {
-            match ready!(now(|| self.0.receive_now()))? {
+            let received = if self.0.incoming.is_limited() {
+                self.0.try_receive_within()
+            } else {
+                now(|| self.0.receive_now())
+            };
+            match ready!(received)? {
                 Ok(Some(datagram)) => return Poll::Ready(Ok(datagram)),
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Err(error)),
@@ -117,7 +139,12 @@ impl UdpSocket {
                 return Poll::Ready(());
             }
             match ready!(self.0.socket.poll(cx, Direction::Receiving, || self.0.peek())) {
-                Ok(Some(peer)) if self.0.may_have(peer) => return Poll::Ready(()),
+                Ok(Some(peer)) if self.0.may_have(peer) => {
+                    if self.0.incoming.is_limited() {
+                        return self.0.incoming.poll_room(Some(cx));
+                    }
+                    return Poll::Ready(());
+                }
                 Ok(_) => self.0.drop_one(),
                 Err(error) => self.0.state().error = Some(error.into()),
             }
@@ -155,13 +182,25 @@ impl UdpInner {
     }
 
     /// Judges a datagram and sends it, in one step. What the system says is outside; inside, that it is refused.
-    fn send_now(&self, data: &[u8], remote: SocketAddr) -> io::Result<Result<(), ErrorCode>> {
+    pub(super) fn send_now(&self, data: &[u8], remote: SocketAddr) -> io::Result<Result<(), ErrorCode>> {
+        let send =
+            |connected, permit| system::send(&self.socket, connected, data, permit).map_err(io::Error::from);
+        self.judge_and_send(data, remote, send)
+    }
+
+    /// The same, with what sends it.
+    pub(super) fn judge_and_send(
+        &self,
+        data: &[u8],
+        remote: SocketAddr,
+        send: impl FnOnce(Option<SocketAddr>, ConnectPermit) -> io::Result<()>,
+    ) -> io::Result<Result<(), ErrorCode>> {
         // Held until it is sent, so that no other thread connects the socket to somebody else between the two.
         let mut state = self.state();
         let implied = self.authorize_implied_bind(&mut state);
         let connected = state.remote;
-        let send = |permit| system::send(&self.socket, connected, data, permit);
-        match implied.and_then(|()| self.enforcer().send(remote, send)) {
+        let send = |permit| send(connected, permit);
+        match implied.and_then(|()| self.enforcer().send(remote, data.len(), send)) {
             Ok(sent) => sent?,
             Err(_) => return Ok(Err(ErrorCode::AccessDenied)),
         }
@@ -176,7 +215,7 @@ impl UdpInner {
 
     /// Takes the first datagram from the system, and judges it. There is none left if the guest may not have it. What
     /// the system says is outside; inside, what it has said before.
-    fn receive_now(&self) -> io::Result<Result<Option<Datagram>, ErrorCode>> {
+    pub(super) fn receive_now(&self) -> io::Result<Result<Option<Datagram>, ErrorCode>> {
         if let Some(error) = self.state().error.take() {
             return Ok(Err(error));
         }
@@ -203,7 +242,7 @@ impl UdpInner {
     }
 
     /// The sender of the first datagram that is there. It stays.
-    fn peek(&self) -> io::Result<Option<SocketAddr>> {
+    pub(super) fn peek(&self) -> io::Result<Option<SocketAddr>> {
         retry(|| rustix::net::recvfrom(&self.socket, &mut [0; 1], RecvFlags::PEEK))
             .map(|(_, _, peer)| address_of(peer))
     }

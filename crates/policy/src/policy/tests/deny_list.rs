@@ -375,7 +375,7 @@ fn a_denied_server_of_tls_is_told_with_the_entry() {
     let server = &Host::parse("A.example").unwrap();
     let attempt = Attempt::Tls {
         server,
-        ports: &[443],
+        remotes: &[endpoint("203.0.113.1:443")],
     };
     let Decision::Deny(denial) = world.judge(&attempt) else {
         panic!("not denied");
