@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::authority::ANNOTATION;
 use crate::bundle::Bundle;
 use crate::report::Failure;
 
@@ -34,6 +35,8 @@ pub(crate) struct Container {
     pub(crate) user: u32,
     pub(crate) group: u32,
     pub(crate) mounts: Vec<Mount>,
+    /// What the pod says by [`ANNOTATION`].
+    pub(crate) pods_options: Vec<String>,
 }
 
 /// Something that is mounted into it.
@@ -112,7 +115,21 @@ impl Container {
             user: process.user.uid,
             group: process.user.gid,
             mounts: read.mounts.into_iter().map(Mount::from).collect(),
+            pods_options: match read.annotations.get(ANNOTATION) {
+                None => Vec::new(),
+                Some(Value::String(options)) => options.split_whitespace().map(str::to_owned).collect(),
+                Some(_) => return Err(failure(&format_args!("the annotation `{ANNOTATION}` is no text"))),
+            },
         })
+    }
+
+    /// The variables of its environment that have a value.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self
+            .environment
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        all.filter(|(_, value)| !value.is_empty())
     }
 
     /// True if its environment has one of these variables, and a value for it.
@@ -124,6 +141,22 @@ impl Container {
                 .find(|(own, _)| own == name)
                 .is_some_and(|(_, value)| !value.is_empty())
         })
+    }
+}
+
+impl Mount {
+    /// True of a volume that an image asks for (`VOLUME`): containerd fills it with what the image has there, in a directory of
+    /// its own.
+    pub(crate) fn is_of_image(&self) -> bool {
+        let lies_in = |bound: &PathBuf| {
+            bound.components().any(|component| {
+                component
+                    .as_os_str()
+                    .as_encoded_bytes()
+                    .starts_with(b"io.containerd.")
+            })
+        };
+        self.bound.as_ref().is_some_and(lies_in)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | what | becomes |
 //! | --- | --- |
-//! | the program | `/.outport/outport up -f MANIFEST`, the node's options, the pod's |
+//! | the program | `/.outport/outport up -f MANIFEST`, the node's options, those of the pod's annotation, those of the arguments |
 //! | mounts | and the node's static `outport`, read-only; a cache for this container alone; what the app keeps, where nobody said where; the node's `outport.toml` |
 //! | environment | and what SpinKube's shim has by default, where neither pod nor image says otherwise |
 //! | user, capabilities, seccomp, namespaces, limits, root, hooks | left as they are |
@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::app::AppManifest;
+use crate::authority::RUNTIME_CONFIG;
 use crate::container::Container;
 use crate::image::{Entry, Image, MountPoint, cleaned};
 use crate::report::Failure;
@@ -31,9 +32,6 @@ const CONFIG: &str = "/.outport/config";
 
 /// Where an app keeps what it keeps, beside its manifest, as Spin has it.
 const STATE: &str = ".spin";
-
-/// Where SpinKube mounts a runtime config file.
-const RUNTIME_CONFIG: &str = "/runtime-config.toml";
 
 /// Where SpinKube's apps are reached.
 const LISTEN: &str = "0.0.0.0:80";
@@ -70,8 +68,8 @@ impl Edit {
             edit.mounts.push(bind(config, CONFIG));
             edit.arguments.push(format!("--config={CONFIG}/outport.toml"));
         }
-        edit.arguments.extend(settings.options.iter().cloned());
-        edit.arguments.extend(manifest.options.iter().cloned());
+        let options = [&settings.options, &container.pods_options, &manifest.options];
+        edit.arguments.extend(options.into_iter().flatten().cloned());
         edit.give_defaults(container, image)?;
         edit.give_cache(container);
         edit.give_state(container, image, manifest)?;

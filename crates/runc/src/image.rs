@@ -75,6 +75,11 @@ impl Image {
         self.covering(path).is_none()
     }
 
+    /// What is mounted over a path, by the path's text.
+    pub(crate) fn mount_of(&self, path: &Path) -> Option<&Mount> {
+        self.covering(path).map(|(mount, _)| mount)
+    }
+
     /// Looks at what is at a path of the container.
     pub(crate) fn look(&self, path: &Path) -> Result<Entry, Failure> {
         let found = match self.covering(path) {

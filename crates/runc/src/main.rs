@@ -11,6 +11,7 @@
 //!     container     what that says: a pod's sandbox? arguments, environment, user, mounts          │
 //!     image         opens files of the container, and nothing outside of it                        │
 //!     app           is it an app? ── no, an ordinary container ────────────────────────────────────┤
+//!       │ authority does environment, or do arguments, say what is not theirs to say?                  │
 //!       │ examine   manifest and components, or a sentence for the pod's event                     │
 //!     edit          mounts `outport`, and makes it the program                                     │
 //!     bundle        replaces config.json                                                           ▼
@@ -24,6 +25,7 @@
 //! is read to a limit, and in bounded time.
 
 mod app;
+mod authority;
 mod bundle;
 mod command_line;
 mod container;
@@ -85,6 +87,9 @@ fn prepare(path: &Path, settings: &Settings) -> Result<(), Failure> {
         Found::Program(_) if settings.ordinary_containers == OrdinaryContainers::Run => return Ok(()),
         Found::Program(program) => return Err(Failure::OrdinaryContainer { program }),
     };
+    if !settings.trusted_containers {
+        authority::require_own(&container, &manifest.options, &image)?;
+    }
     examine::examine(&manifest, &image, container.environment.clone())?;
     let outport = programs::outport(settings)?;
     let edit = edit::Edit::plan(&container, &image, &manifest, &outport, settings)?;

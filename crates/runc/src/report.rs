@@ -61,6 +61,21 @@ pub(crate) enum Failure {
          take its place; name a runtime config file by `RUNTIME_CONFIG_FILE` instead"
     )]
     TwoConfigurations,
+    #[error(
+        "the container has {what}, which its image may have set and must not decide; let the pod say it, by the annotation \
+         `outport.dev/options: --{option} …`, or the node, by `options` in /etc/outport/runc.toml"
+    )]
+    NotOwn { what: String, option: String },
+    #[error(
+        "{by} gives the settings file {}, which is the image's and no file that the pod mounts; mount it, or let the pod say \
+         `outport.dev/options: --{option} …` as an annotation",
+        text::path(path)
+    )]
+    FileOfImage {
+        by: String,
+        path: PathBuf,
+        option: String,
+    },
     /// The app is wrong.
     #[error("the manifest {} cannot be read: {problem}", text::path(path))]
     UnreadableManifest { path: PathBuf, problem: String },

@@ -6,6 +6,7 @@
 //! config = "/etc/outport/pods"          # a directory with an outport.toml that every app gets
 //! options = ["--max-instances", "200"]  # options of `outport up` that every app gets
 //! ordinary-containers = "refuse"        # default: "run"
+//! trusted-containers = true             # default: false; environment and arguments may say everything
 //! ```
 //!
 //! Without the file everything is as by default. A file that was named has to be there. What is given as `options` stands
@@ -39,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) options: Vec<String>,
     /// What becomes of containers that are no apps.
     pub(crate) ordinary_containers: OrdinaryContainers,
+    /// True if an image may decide what the operator does: whoever deploys pods answers for all that is in them.
+    pub(crate) trusted_containers: bool,
 }
 
 /// What becomes of a container with a program of its own, in a pod of this runtime class.
@@ -106,7 +109,8 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let settings = read(
-            "runc = '/r'\noutport = '/o'\nconfig = '/c'\noptions = ['--max-instances', '2']\nordinary-containers = 'refuse'",
+            "runc = '/r'\noutport = '/o'\nconfig = '/c'\noptions = ['--max-instances', '2']\nordinary-containers = 'refuse'\n\
+             trusted-containers = true",
         );
         let expected = Settings {
             runc: Some("/r".into()),
@@ -114,6 +118,7 @@ mod tests {
             config: Some("/c".into()),
             options: vec!["--max-instances".into(), "2".into()],
             ordinary_containers: OrdinaryContainers::Refuse,
+            trusted_containers: true,
         };
         assert_eq!(settings, Ok(expected));
         assert_eq!(read(""), Ok(Settings::default()));

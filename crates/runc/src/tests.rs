@@ -155,6 +155,9 @@ fn what_a_container_is_follows_from_its_command_and_its_image() {
 #[test]
 fn an_app_gets_its_program_its_places_and_spinkubes_defaults() {
     let made = Made::new(&["/spin.toml"]).app("").file("runtime-config.toml", "");
+    let config = made.root().join("runtime-config.toml");
+    let secret = json!({ "destination": "/runtime-config.toml", "type": "bind", "source": config });
+    let made = made.with("/mounts/0", secret.clone());
     let edited = made.prepared().expect("an app");
     let outport = made.settings.outport.as_ref().expect("set");
     let in_memory = |place: &str| {
@@ -162,7 +165,7 @@ fn an_app_gets_its_program_its_places_and_spinkubes_defaults() {
                 "options": ["nosuid", "nodev", "mode=0700", "uid=65532", "gid=1"] })
     };
     let mounts = json!([
-        { "destination": "/proc", "type": "proc", "source": "proc" },
+        secret,
         { "destination": "/.outport/outport", "type": "bind", "source": outport, "options": ["bind", "ro", "nosuid", "nodev"] },
         in_memory("/.outport/cache"),
         in_memory("/.spin"),
@@ -189,12 +192,11 @@ fn what_somebody_said_stays() {
     let own = json!([
         "OUTPORT_LISTEN=0.0.0.0:1",
         "OUTPORT_CACHE_DIR=/c",
-        "RUNTIME_CONFIG_FILE=/r",
+        "RUNTIME_CONFIG_FILE=/proc/r",
         "SPIN_STATE_DIR=/s"
     ]);
     let made = Made::new(&["/spin.toml"])
         .app("")
-        .file("runtime-config.toml", "")
         .with("/process/env", own.clone());
     let edited = made.prepared().expect("an app");
     assert_eq!(edited["process"]["env"], own);
@@ -227,9 +229,145 @@ fn options_of_the_node_stand_before_those_of_the_pod() {
         "1s",
     ]);
     assert_eq!(edited["process"]["args"], expected);
-    let made = made.with("/process/env", json!(["OUTPORT_CONFIG=/mine.toml"]));
+    let annotated = json!({ "outport.dev/options": " --allow-udp\n--max-sent 1G/1h" });
+    let edited = made.with("/annotations", annotated).prepared().expect("an app");
+    let expected = json!(["7", "--allow-udp", "--max-sent", "1G/1h", "--grace", "1s"]);
+    let arguments = edited["process"]["args"].as_array().expect("arguments");
+    assert_eq!(json!(arguments[6..]), expected);
+    let mut made = Made::new(&["/spin.toml"]).app("");
+    made.settings.config = Some("/etc/outport/pods".into());
+    let made = made.with("/process/env", json!(["OUTPORT_CONFIG=/proc/mine.toml"]));
     let said = made.prepared().expect_err("two configurations");
     assert!(said.contains("`OUTPORT_CONFIG`"), "{said}");
+}
+
+#[test]
+fn what_an_image_may_have_said_lifts_nothing() {
+    let with_variable = |line: &str| {
+        Made::new(&["/spin.toml"])
+            .app("")
+            .with("/process/env", json!([line]))
+    };
+    let with_argument = |words: &[&str]| Made::new(&[&["/spin.toml"], words].concat()).app("");
+    let own = [
+        with_variable("OUTPORT_ALLOW_UDP="),
+        with_variable("OUTPORT_DISALLOWED_OUTBOUND_HOSTS=*://192.0.2.1:*"),
+        with_variable("OUTPORT_LOG=debug"),
+        with_variable("SPIN_VARIABLE_OUTPORT_CONFIG=/x"),
+        with_argument(&["--listen", "0.0.0.0:8080", "-q", "--audit-denials", "--grace=1s"]),
+    ];
+    for made in own {
+        made.prepared().expect("an app");
+    }
+    let others = [
+        (
+            with_variable("OUTPORT_ALLOW_UDP=true"),
+            "`OUTPORT_ALLOW_UDP`",
+            "--allow-udp",
+        ),
+        (
+            with_variable("OUTPORT_NO_RESOLVE_DISALLOWED=1"),
+            "`OUTPORT_NO_RESOLVE",
+            "--no-resolve-disallowed",
+        ),
+        (
+            with_variable("OUTPORT_KERNEL_SANDBOX=off"),
+            "`OUTPORT_KERNEL",
+            "--kernel-sandbox",
+        ),
+        (
+            with_variable("OUTPORT_EGRESS_PROXY=none"),
+            "`OUTPORT_EGRESS",
+            "--egress-proxy",
+        ),
+        (
+            with_variable("OUTPORT_OF_TOMORROW=1"),
+            "`OUTPORT_OF_TOMORROW`",
+            "--of-tomorrow",
+        ),
+        (with_argument(&["--allow-udp"]), "`--allow-udp`", "--allow-udp"),
+        (with_argument(&["--build"]), "`--build`", "--build"),
+        (
+            with_argument(&["--listen=x", "--allow-loopback-ports=1-65535"]),
+            "`--allow-loopback-ports=",
+            "--allow-loopback-ports",
+        ),
+        (with_argument(&["--from", "/other"]), "`--from`", "--from"),
+        (with_argument(&["-f/other"]), "`-f/other`", "f/other"),
+        (with_argument(&["--listen", "x", "/other"]), "`/other`", "/other"),
+        (with_argument(&["--grace=1s", "/other"]), "`/other`", "/other"),
+        (with_argument(&["--", "--allow-udp"]), "`--`", ""),
+    ];
+    for (mut made, what, option) in others {
+        let said = made.prepared().expect_err(what);
+        assert!(said.contains(what) && said.contains("must not decide"), "{said}");
+        assert!(
+            said.contains(&format!(
+                "`outport.dev/options: --{} …`",
+                option.trim_start_matches('-')
+            )),
+            "{said}"
+        );
+        made.settings.trusted_containers = true;
+        made.prepared().expect(what);
+    }
+}
+
+#[test]
+fn a_settings_file_is_one_that_the_pod_mounts() {
+    let volume = "/var/lib/kubelet/pods/1/volumes/kubernetes.io~secret/config";
+    let of_image = "/var/lib/containerd/io.containerd.grpc.v1.cri/containers/1/volumes/2";
+    let rows = [
+        ("RUNTIME_CONFIG_FILE=/etc/shop/r.toml", volume, true),
+        ("OUTPORT_RUNTIME_CONFIG_FILE=etc/shop/r.toml", volume, true),
+        ("OUTPORT_CONFIG=/etc/shop/o.toml", volume, true),
+        ("OUTPORT_CONFIG=/etc/shop/o.toml", of_image, false),
+        ("RUNTIME_CONFIG_FILE=/etc/shop/../r.toml", volume, false),
+        ("RUNTIME_CONFIG_FILE=/link/../etc/shop/r.toml", volume, false),
+        ("RUNTIME_CONFIG_FILE=/etc/shop.toml", volume, false),
+        ("OUTPORT_CONFIG=/etc/o.toml", volume, false),
+    ];
+    for (line, source, is_of_pod) in rows {
+        let made = Made::new(&["/spin.toml"])
+            .app("")
+            .with("/process/env", json!([line]))
+            .with(
+                "/mounts/0",
+                json!({ "destination": "/etc/shop", "type": "bind", "source": source }),
+            );
+        match made.prepared() {
+            Ok(_) => assert!(is_of_pod, "{line} {source}"),
+            Err(said) => {
+                assert!(
+                    !is_of_pod && said.contains("is the image's"),
+                    "{line} {source}: {said}"
+                );
+            }
+        }
+    }
+    let made = Made::new(&["/spin.toml"]).app("").file("runtime-config.toml", "");
+    let said = made.prepared().expect_err("the image's");
+    assert!(
+        said.contains("/runtime-config.toml, which is the image's"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_a_container_may_say_are_options_that_there_are() {
+    let schema = include_str!("../../../docs/schema/outport.schema.json");
+    let schema: Value = serde_json::from_str(schema).expect("JSON");
+    // Those of a command line alone are no keys.
+    let typed = ["component", "env", "quiet", "variable", "verbose"];
+    for option in authority::OWN {
+        let is_key = schema["properties"].get(option).is_some();
+        assert!(is_key != typed.contains(&option), "{option}");
+        assert!(
+            !option.starts_with("allow") && !option.contains("proxy"),
+            "{option}"
+        );
+    }
+    assert!(authority::OWN.is_sorted());
 }
 
 #[test]

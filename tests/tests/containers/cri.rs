@@ -155,6 +155,8 @@ pub(super) struct PodSandboxConfig {
     pub(super) hostname: String,
     #[prost(string, tag = "3")]
     pub(super) log_directory: String,
+    #[prost(map = "string, string", tag = "7")]
+    pub(super) annotations: HashMap<String, String>,
     #[prost(message, optional, tag = "8")]
     pub(super) linux: Option<LinuxPodSandboxConfig>,
 }

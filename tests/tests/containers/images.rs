@@ -19,6 +19,7 @@ pub(super) struct Image {
     environment: Vec<String>,
     user: String,
     directory: String,
+    volumes: Vec<String>,
     architecture: &'static str,
 }
 
@@ -43,6 +44,7 @@ impl Image {
             environment: Vec::new(),
             user: String::new(),
             directory: "/".to_owned(),
+            volumes: Vec::new(),
             architecture: match std::env::consts::ARCH {
                 "x86_64" => "amd64",
                 "aarch64" => "arm64",
@@ -117,6 +119,12 @@ impl Image {
         self
     }
 
+    /// A directory that is to be a volume, filled with what the image has there.
+    pub(super) fn volume(mut self, directory: &str) -> Self {
+        self.volumes.push(directory.to_owned());
+        self
+    }
+
     /// What the image says that it is for.
     pub(super) fn for_architecture(mut self, architecture: &'static str) -> Self {
         self.architecture = architecture;
@@ -187,6 +195,11 @@ impl Archive {
     fn add(&mut self, image: &Image) -> Value {
         let layer = image.layer();
         let layer_digest = digest(&layer);
+        let volumes: Value = image
+            .volumes
+            .iter()
+            .map(|volume| (volume.clone(), json!({})))
+            .collect();
         let configuration = json!({
             "architecture": image.architecture,
             "os": "linux",
@@ -195,6 +208,7 @@ impl Archive {
                 "Env": image.environment,
                 "User": image.user,
                 "WorkingDir": image.directory,
+                "Volumes": volumes,
             },
             "rootfs": { "type": "layers", "diff_ids": [layer_digest] },
         });

@@ -249,10 +249,12 @@ snapshotter = "overlayfs"
 runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{HANDLER}]
 runtime_type = "io.containerd.runc.v2"
+pod_annotations = ["outport.dev/*"]
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{HANDLER}.options]
 BinaryName = {runc:?}
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{STRICT}]
 runtime_type = "io.containerd.runc.v2"
+pod_annotations = ["outport.dev/*"]
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{STRICT}.options]
 BinaryName = "{root}/strict"
 "#,

@@ -102,3 +102,58 @@ fn a_node_may_refuse_containers_that_are_no_apps() {
         "{refused}"
     );
 }
+
+#[test]
+fn an_image_decides_nothing_of_the_operators_and_its_pod_does() {
+    let Some(node) = Node::shared() else { return };
+    let to_all = "allowed_outbound_hosts = [\"*://*:*\"]\n";
+    let lifting = "[outbound_networking]\nallow_udp = true\n";
+    node.import(
+        "deciding",
+        &[
+            script_app("deciding", to_all),
+            script_app("by-variable", to_all).variable("OUTPORT_ALLOW_UDP=true"),
+            script_app("by-argument", to_all).entrypoint(&["/spin.toml", "--allow-udp"]),
+            script_app("by-file", to_all).file("runtime-config.toml", lifting),
+            script_app("by-volume", to_all)
+                .directory("etc")
+                .directory("etc/own")
+                .file("etc/own/r.toml", lifting)
+                .volume("/etc/own")
+                .variable("RUNTIME_CONFIG_FILE=/etc/own/r.toml"),
+        ],
+    );
+    let pod = Pod::start(node, HANDLER);
+    for (name, expected) in [
+        (
+            "by-variable",
+            "the variable `OUTPORT_ALLOW_UDP`, which its image may have set",
+        ),
+        (
+            "by-argument",
+            "the argument `--allow-udp`, which its image may have set",
+        ),
+        ("by-file", "/runtime-config.toml, which is the image's"),
+        ("by-volume", "/etc/own/r.toml, which is the image's"),
+    ] {
+        let refused = pod.try_run(Wanted::image(name)).expect_err(name);
+        assert!(refused.0.contains(expected), "{refused}");
+        assert!(refused.0.contains("outport.dev/options: --"), "{refused}");
+    }
+    let udp = |pod: &Pod<'_>| statement(pod, 80, "udp.create ipv4");
+    let app = pod.run(Wanted::image("deciding"));
+    pod.answer(&app, "http://127.0.0.1/hello");
+    assert_eq!(udp(&pod), "access-denied");
+    let pod = Pod::with_options(node, HANDLER, Some("--allow-udp"));
+    let app = pod.run(Wanted::image("deciding"));
+    pod.answer(&app, "http://127.0.0.1/hello");
+    assert_eq!(udp(&pod), "ok");
+    let volume = node.path("lifting");
+    fs::create_dir(&volume).expect("a folder of our own");
+    fs::write(volume.join("r.toml"), lifting).expect("a file of our own");
+    let pod = Pod::start(node, HANDLER);
+    let wanted = Wanted::image("deciding").variable("RUNTIME_CONFIG_FILE", "/etc/own/r.toml");
+    let app = pod.run(wanted.volume(&volume, "/etc/own"));
+    pod.answer(&app, "http://127.0.0.1/hello");
+    assert_eq!(udp(&pod), "ok");
+}

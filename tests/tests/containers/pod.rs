@@ -45,10 +45,15 @@ pub(super) struct Container<'n> {
 impl<'n> Pod<'n> {
     /// Starts a pod with its sandbox alone.
     pub(super) fn start(node: &'n Node, handler: &str) -> Self {
-        Self::try_start(node, handler).unwrap_or_else(|refused| panic!("{refused}\n{}", node.logs()))
+        Self::with_options(node, handler, None)
     }
 
-    fn try_start(node: &'n Node, handler: &str) -> Result<Self, Refused> {
+    /// The same, with an annotation that has options of `outport up`.
+    pub(super) fn with_options(node: &'n Node, handler: &str, options: Option<&str>) -> Self {
+        Self::try_start(node, handler, options).unwrap_or_else(|refused| panic!("{refused}\n{}", node.logs()))
+    }
+
+    fn try_start(node: &'n Node, handler: &str, options: Option<&str>) -> Result<Self, Refused> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("pod-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let config = PodSandboxConfig {
@@ -59,6 +64,10 @@ impl<'n> Pod<'n> {
             }),
             hostname: name.clone(),
             log_directory: node.path("logs").join(&name).to_string_lossy().into_owned(),
+            annotations: options
+                .map(|options| ("outport.dev/options".to_owned(), options.to_owned()))
+                .into_iter()
+                .collect(),
             linux: Some(LinuxPodSandboxConfig {
                 cgroup_parent: format!("{}/{name}", cgroup()),
             }),
