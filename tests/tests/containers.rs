@@ -7,6 +7,7 @@ mod artifacts;
 mod bad_images;
 mod cri;
 mod ends;
+mod escapes;
 mod images;
 mod manifests;
 mod node;
