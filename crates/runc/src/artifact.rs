@@ -42,6 +42,9 @@ const MOST_FILES: usize = 4_000;
 /// Bytes of an index or a manifest, as `outport up` has it.
 const LONGEST: u64 = 4 << 20;
 
+/// What Docker has in the place of an index; some versions of `ctr` write it whether or not it is wanted.
+const OF_DOCKER: &str = "manifest.json";
+
 /// The type of the layer that makes an artifact an app.
 const SPIN_APP: &str = "application/vnd.fermyon.spin.application.v1+config";
 
@@ -211,17 +214,19 @@ fn unpack(stream: impl Read, layout: &Path, most: u64) -> Result<(), String> {
             return Err(format!("it has more than {MOST_FILES} files"));
         }
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        match entry.header().entry_type() {
-            EntryType::Directory if matches!(name.trim_end_matches('/'), "blobs" | "blobs/sha256") => {
-                continue;
-            }
-            EntryType::Regular if is_of_a_layout(&name) => {}
-            _ => {
-                let name = outport_policy::text::quote(&name).to_string();
-                return Err(format!("its archive has something else than a layout: `{name}`"));
-            }
+        let is_file = entry.header().entry_type() == EntryType::Regular;
+        let is_directory = entry.header().entry_type() == EntryType::Directory;
+        if is_directory && matches!(name.trim_end_matches('/'), "blobs" | "blobs/sha256") {
+            continue;
+        }
+        if !is_file || !(is_of_a_layout(&name) || name == OF_DOCKER) {
+            let name = outport_policy::text::quote(&name).to_string();
+            return Err(format!("its archive has something else than a layout: `{name}`"));
         }
         left = left.checked_sub(entry.size()).ok_or_else(too_large)?;
+        if name == OF_DOCKER {
+            continue;
+        }
         write(entry, &layout.join(&name)).map_err(|error| format!("it cannot be written: {error}"))?;
     }
     let _ = io::copy(&mut archive.into_inner().take(LONGEST), &mut io::sink());

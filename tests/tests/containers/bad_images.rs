@@ -225,7 +225,7 @@ fn a_user_that_may_not_listen_on_port_80_and_a_root_without_a_place_say_so() {
     ];
     for (what, wanted, expected) in pods {
         let app = pod.run(wanted);
-        assert_eq!(app.ended().exit_code, 2, "{what}: {}", app.logs());
+        assert_ne!(app.ended().exit_code, 0, "{what}: {}", app.logs());
         let logs = app.logs();
         let is_told = logs
             .lines()
