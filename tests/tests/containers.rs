@@ -3,9 +3,11 @@
 //! No kubelet and no API server are there: what a pod's manifest becomes in calls of CRI, the tests do themselves
 //! ([`pod`]). Everything below is real: Debian's containerd and runc, images from archives, bridges, control groups.
 
+mod artifacts;
 mod bad_images;
 mod cri;
 mod ends;
+mod escapes;
 mod images;
 mod manifests;
 mod node;
@@ -67,6 +69,8 @@ fn a_pod_has_an_app_and_an_ordinary_container_beside_it() {
         app.logs()
     );
     until("the sidecar writes", || sidecar.logs() == "waiting");
+    let (code, said) = app.exec(&["/.outport/outport", "--version"]).expect("it runs");
+    assert!(code == 0 && said.starts_with("outport "), "{code} {said}");
     let program = |container: &Container<'_>| {
         let link = format!("/proc/{}/exe", container.process());
         let output = node.inside(&["readlink", &link]).output().expect("readlink");
@@ -221,13 +225,13 @@ fn settings_of_spinkube_are_read_where_they_are_mounted() {
         "spinkube",
         &[script_app(
             "spinkube",
-            "allowed_outbound_hosts = [\"*://10.88.0.1:*\"]\n",
+            "allowed_outbound_hosts = [\"*://10.88.0.1:*\", \"*://db.test:5432\"]\n",
         )],
     );
     let file = node.path("runtime-config.toml");
     fs::write(
         &file,
-        "[outbound_networking]\nblock_networks = [\"10.88.0.0/16\"]\n",
+        "[outbound_networking]\nblock_networks = [\"10.88.0.0/16\"]\n[component.web]\nmax_lookups_per_minute = 0\n",
     )
     .expect("a file of our own");
     let pod = Pod::start(node, HANDLER);
@@ -235,6 +239,14 @@ fn settings_of_spinkube_are_read_where_they_are_mounted() {
     let app = pod.run(wanted().volume(&file, "/runtime-config.toml"));
     pod.answer(&app, "http://127.0.0.1/hello");
     assert_eq!(statement(&pod, 80, "tcp.connect 10.88.0.1:81"), "access-denied");
+    // What is said of one component: it may ask for no name.
+    assert_eq!(
+        statement(&pod, 80, "dns.lookup db.test"),
+        "temporary-resolver-failure"
+    );
+    until("the budget is told", || {
+        app.logs().contains("--max-lookups-per-minute") || app.logs().contains("max_lookups_per_minute")
+    });
     app.stop(20);
     // Without the file nothing denies it, and nobody listens there.
     let app = pod.run(wanted());

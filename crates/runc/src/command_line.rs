@@ -17,10 +17,19 @@ use std::path::{Path, PathBuf};
 pub(crate) struct CommandLine {
     /// The bundle of a container that is made: that of `--bundle`, else the working directory. None for the other commands.
     pub(crate) bundle: Option<PathBuf>,
-    /// True where a container is made from a checkpoint.
-    pub(crate) is_restored: bool,
+    /// What is started without being looked at.
+    pub(crate) unseen: Option<Unseen>,
     /// Where errors are written to, beside standard error.
     pub(crate) log: Log,
+}
+
+/// Programs that no bundle is looked at for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unseen {
+    /// Those of a checkpoint, by `restore`.
+    Checkpoint,
+    /// One beside a container's own, by `exec`: a probe, a hook, somebody's shell.
+    Exec,
 }
 
 /// The file of `--log`.
@@ -62,7 +71,11 @@ impl CommandLine {
             "log-format" => line.log.format = LogFormat::Text,
             _ => {}
         });
-        line.is_restored = command.is_some_and(|command| command == "restore");
+        line.unseen = match command.and_then(OsStr::to_str) {
+            Some("restore") => Some(Unseen::Checkpoint),
+            Some("exec") => Some(Unseen::Exec),
+            _ => None,
+        };
         if command.is_some_and(|command| command == "create" || command == "run") {
             let mut bundle = PathBuf::from(".");
             options(&mut rest, &OF_CREATE, |name, value| {
@@ -145,9 +158,20 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_is_noticed() {
-        assert!(read("--root /r restore --bundle /b shop").is_restored);
-        assert!(!read("--root restore create --bundle /b restore").is_restored);
+    fn what_is_started_unseen_is_noticed() {
+        let rows = [
+            ("--root /r restore --bundle /b shop", Some(Unseen::Checkpoint)),
+            ("--root restore create --bundle /b restore", None),
+            (
+                "--root /r --log /l exec --process /p --detach shop",
+                Some(Unseen::Exec),
+            ),
+            ("--root exec state exec", None),
+            ("-- exec --process /p shop", Some(Unseen::Exec)),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(read(line).unseen, expected, "{line}");
+        }
     }
 
     #[test]

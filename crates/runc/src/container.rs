@@ -20,11 +20,16 @@ const SANDBOX: [&str; 2] = [
     "io.kubernetes.cri-o.ContainerType",
 ];
 
+/// The annotation by which containerd says of which image a container is.
+const IMAGE_NAME: &str = "io.kubernetes.cri.image-name";
+
 /// A container that is to be made.
 #[derive(Debug)]
 pub(crate) struct Container {
     /// True for a pod's sandbox.
     pub(crate) is_sandbox: bool,
+    /// The name of its image, where containerd says it.
+    pub(crate) image_name: Option<String>,
     /// The directory that becomes its root.
     pub(crate) root: PathBuf,
     pub(crate) arguments: Vec<String>,
@@ -105,9 +110,17 @@ impl Container {
         let root = read.root.ok_or_else(|| failure(&"it has no `root`"))?;
         let process = read.process.ok_or_else(|| failure(&"it has no `process`"))?;
         Ok(Self {
+            // Where one has said it, the key of the other is nobody's but a pod's.
             is_sandbox: SANDBOX
                 .iter()
-                .any(|name| read.annotations.get(*name).is_some_and(|is| is == "sandbox")),
+                .find_map(|name| read.annotations.get(*name))
+                .is_some_and(|is| is == "sandbox"),
+            image_name: read
+                .annotations
+                .get(IMAGE_NAME)
+                .and_then(Value::as_str)
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned),
             root: bundle.directory().join(root.path),
             arguments: process.args,
             directory: Path::new("/").join(process.cwd),

@@ -2,7 +2,7 @@
 //!
 //! | what | becomes |
 //! | --- | --- |
-//! | the program | `/.outport/outport up -f MANIFEST`, the node's options, those of the pod's annotation, those of the arguments |
+//! | the program | `/.outport/outport up -f MANIFEST`, the node's options, those of the pod's annotation, those of the arguments; of an artifact its name and `--oci-layout` |
 //! | mounts | and the node's static `outport`, read-only; a cache for this container alone; what the app keeps, where nobody said where; the node's `outport.toml` |
 //! | environment | and what SpinKube's shim has by default, where neither pod nor image says otherwise |
 //! | user, capabilities, seccomp, namespaces, limits, root, hooks | left as they are |
@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::app::AppManifest;
+use crate::artifact::Artifact;
 use crate::authority::RUNTIME_CONFIG;
 use crate::container::Container;
 use crate::image::{Entry, Image, MountPoint, cleaned};
@@ -29,12 +30,22 @@ const OWN: &str = "/.outport";
 const PROGRAM: &str = "/.outport/outport";
 const CACHE: &str = "/.outport/cache";
 const CONFIG: &str = "/.outport/config";
+const LAYOUT: &str = "/.outport/image";
 
 /// Where an app keeps what it keeps, beside its manifest, as Spin has it.
 const STATE: &str = ".spin";
 
 /// Where SpinKube's apps are reached.
 const LISTEN: &str = "0.0.0.0:80";
+
+/// What is to be run.
+#[derive(Debug)]
+pub(crate) enum App {
+    /// A manifest in the container.
+    Manifest(AppManifest),
+    /// An artifact that was brought to it.
+    Artifact(Artifact),
+}
 
 /// What is changed.
 #[derive(Debug)]
@@ -49,7 +60,7 @@ impl Edit {
     pub(crate) fn plan(
         container: &Container,
         image: &Image,
-        manifest: &AppManifest,
+        app: &App,
         outport: &Path,
         settings: &Settings,
     ) -> Result<Self, Failure> {
@@ -58,7 +69,14 @@ impl Edit {
             environment: Vec::new(),
             mounts: vec![bind(outport, PROGRAM)],
         };
-        edit.arguments.push(manifest.path.to_string_lossy().into_owned());
+        match app {
+            App::Manifest(manifest) => edit.arguments.push(manifest.path.to_string_lossy().into_owned()),
+            App::Artifact(artifact) => {
+                edit.mounts.push(bind(&artifact.layout, LAYOUT));
+                let layout = format!("--oci-layout={LAYOUT}");
+                edit.arguments.extend([artifact.reference.clone(), layout]);
+            }
+        }
         require_free(container, image, settings)?;
         if let Some(config) = &settings.config {
             // The option would be silently taken instead of the variable, and the pod's denials with it.
@@ -68,11 +86,14 @@ impl Edit {
             edit.mounts.push(bind(config, CONFIG));
             edit.arguments.push(format!("--config={CONFIG}/outport.toml"));
         }
-        let options = [&settings.options, &container.pods_options, &manifest.options];
+        let options = [&settings.options, &container.pods_options];
         edit.arguments.extend(options.into_iter().flatten().cloned());
         edit.give_defaults(container, image)?;
         edit.give_cache(container);
-        edit.give_state(container, image, manifest)?;
+        if let App::Manifest(manifest) = app {
+            edit.arguments.extend(manifest.options.iter().cloned());
+            edit.give_state(container, image, manifest)?;
+        }
         Ok(edit)
     }
 

@@ -70,6 +70,11 @@ impl Image {
         })
     }
 
+    /// True if there is nothing in the image at all.
+    pub(crate) fn is_empty(&self) -> Result<bool, Failure> {
+        is_empty(&self.root).map_err(|error| failure(Path::new("/"), error))
+    }
+
     /// True if a path is of the image, and not of something that is mounted there.
     pub(crate) fn is_in_image(&self, path: &Path) -> bool {
         self.covering(path).is_none()

@@ -13,6 +13,7 @@
 //!     app           is it an app? ── no, an ordinary container ────────────────────────────────────┤
 //!       │ authority does environment, or do arguments, say what is not theirs to say?                  │
 //!       │ examine   manifest and components, or a sentence for the pod's event                     │
+//!       │ artifact  no files at all: the artifact that its image is, taken out of containerd       │
 //!     edit          mounts `outport`, and makes it the program                                     │
 //!     bundle        replaces config.json                                                           ▼
 //!                                                                                       programs: exec runc
@@ -25,6 +26,7 @@
 //! is read to a limit, and in bounded time.
 
 mod app;
+mod artifact;
 mod authority;
 mod bundle;
 mod command_line;
@@ -44,8 +46,9 @@ use std::process::ExitCode;
 
 use crate::app::Found;
 use crate::bundle::Bundle;
-use crate::command_line::CommandLine;
+use crate::command_line::{CommandLine, Unseen};
 use crate::container::Container;
+use crate::edit::{App, Edit};
 use crate::image::Image;
 use crate::report::Failure;
 use crate::settings::{OrdinaryContainers, Settings};
@@ -67,9 +70,13 @@ fn become_runc(line: &CommandLine, arguments: &[OsString]) -> Result<std::conver
     if let Some(bundle) = &line.bundle {
         prepare(bundle, &settings)?;
     }
-    // What runs in a checkpoint is not seen here.
-    if line.is_restored && settings.ordinary_containers == OrdinaryContainers::Refuse {
-        return Err(Failure::Checkpoint);
+    match line
+        .unseen
+        .filter(|_| settings.ordinary_containers == OrdinaryContainers::Refuse)
+    {
+        None => {}
+        Some(Unseen::Checkpoint) => return Err(Failure::Checkpoint),
+        Some(Unseen::Exec) => return Err(Failure::Exec),
     }
     Err(programs::exec(&runc, arguments))
 }
@@ -82,17 +89,27 @@ fn prepare(path: &Path, settings: &Settings) -> Result<(), Failure> {
         return Ok(());
     }
     let image = Image::open(&container)?;
-    let manifest = match app::find(&container, &image)? {
-        Found::App(manifest) => manifest,
-        Found::Program(_) if settings.ordinary_containers == OrdinaryContainers::Run => return Ok(()),
-        Found::Program(program) => return Err(Failure::OrdinaryContainer { program }),
+    let require_own = |arguments: &[String]| match settings.trusted_containers {
+        true => Ok(()),
+        false => authority::require_own(&container, arguments, &image),
     };
-    if !settings.trusted_containers {
-        authority::require_own(&container, &manifest.options, &image)?;
-    }
-    examine::examine(&manifest, &image, container.environment.clone())?;
+    let app = match app::find(&container, &image) {
+        Ok(Found::App(manifest)) => {
+            require_own(&manifest.options)?;
+            examine::examine(&manifest, &image, container.environment.clone())?;
+            App::Manifest(manifest)
+        }
+        Ok(Found::Program(_)) if settings.ordinary_containers == OrdinaryContainers::Run => return Ok(()),
+        Ok(Found::Program(program)) => return Err(Failure::OrdinaryContainer { program }),
+        Err(none @ Failure::NoManifest { .. }) => {
+            require_own(&[])?;
+            let brought = artifact::bring(&container, &image, path, settings)?;
+            App::Artifact(brought.ok_or(none)?)
+        }
+        Err(failure) => return Err(failure),
+    };
     let outport = programs::outport(settings)?;
-    let edit = edit::Edit::plan(&container, &image, &manifest, &outport, settings)?;
+    let edit = Edit::plan(&container, &image, &app, &outport, settings)?;
     edit.apply(bundle.configuration_mut());
     bundle.replace()
 }

@@ -1,9 +1,11 @@
-//! The programs that this one needs: runc, which it becomes, and `outport`, which it mounts.
+//! The programs that this one needs: runc, which it becomes, `outport`, which it mounts, and `ctr`, which it asks for images
+//! that are no container images.
 //!
 //! | program | looked for |
 //! | --- | --- |
 //! | runc | `runc` of the settings; else the first one of PATH that is not this program |
 //! | outport | `outport` of the settings; else beside this program; else the first one of PATH |
+//! | ctr | `artifacts.ctr` of the settings; else the first one of PATH |
 //!
 //! A program of this name that is a link to this one would start itself for ever: it is passed over on PATH, and refused
 //! where the settings name it.
@@ -68,6 +70,16 @@ pub(crate) fn outport(settings: &Settings) -> Result<PathBuf, Failure> {
         ));
     }
     path.canonicalize().map_err(|error| unusable(&path, error))
+}
+
+/// Finds containerd's client.
+pub(crate) fn ctr(settings: &Settings) -> Result<PathBuf, Failure> {
+    match &settings.artifacts.ctr {
+        Some(path) => program(path).map(|_| path.clone()),
+        None => on_path(|folder| program(&folder.join("ctr")).is_ok())
+            .map(|folder| folder.join("ctr"))
+            .ok_or(Failure::NoProgram { name: "ctr" }),
+    }
 }
 
 /// Becomes runc. Comes back only if that fails.

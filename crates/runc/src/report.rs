@@ -48,6 +48,10 @@ pub(crate) enum Failure {
     )]
     Checkpoint,
     #[error(
+        "a program in a running container is not started: this node runs apps with a spin.toml only; for probes use `httpGet`"
+    )]
+    Exec,
+    #[error(
         "the program `{}` of the image is for {machine}, and this node is {node}; take an image for the node's architecture",
         text::quote(program)
     )]
@@ -100,6 +104,18 @@ pub(crate) enum Failure {
         text::path(path)
     )]
     MountPoint { path: PathBuf, what: String },
+    #[error(
+        "the image `{}` cannot be taken out of containerd: {problem}",
+        text::quote(reference)
+    )]
+    Artifact { reference: String, problem: String },
+    #[error(
+        "the image `{}` has no files, and is no app in Spin's layout either, but has {}; push it with `spin registry push` or \
+         `outport push`, or as a container image with a spin.toml",
+        text::quote(reference),
+        text::quote(types)
+    )]
+    NoAppArtifact { reference: String, types: String },
     #[error("{} of the container cannot be looked at: {error}", text::path(path))]
     Image { path: PathBuf, error: io::Error },
 }
@@ -121,6 +137,13 @@ impl Failure {
     pub(crate) fn settings(file: &Path, problem: &dyn fmt::Display) -> Self {
         Self::Settings {
             file: file.to_owned(),
+            problem: problem.to_string(),
+        }
+    }
+
+    pub(crate) fn artifact(reference: &str, problem: impl fmt::Display) -> Self {
+        Self::Artifact {
+            reference: reference.to_owned(),
             problem: problem.to_string(),
         }
     }

@@ -7,6 +7,12 @@
 //! options = ["--max-instances", "200"]  # options of `outport up` that every app gets
 //! ordinary-containers = "refuse"        # default: "run"
 //! trusted-containers = true             # default: false; environment and arguments may say everything
+//!
+//! [artifacts]                           # images in Spin's OCI layout, which have to be asked for
+//! ctr = "/usr/bin/ctr"                  # default: `ctr` of PATH
+//! address = "/run/containerd/containerd.sock"  # default
+//! namespace = "k8s.io"                  # default
+//! max-bytes = 536870912                 # default
 //! ```
 //!
 //! Without the file everything is as by default. A file that was named has to be there. What is given as `options` stands
@@ -42,6 +48,33 @@ pub(crate) struct Settings {
     pub(crate) ordinary_containers: OrdinaryContainers,
     /// True if an image may decide what the operator does: whoever deploys pods answers for all that is in them.
     pub(crate) trusted_containers: bool,
+    /// How images that are no container images are had.
+    pub(crate) artifacts: Artifacts,
+}
+
+/// How images that are no container images are had from containerd.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Artifacts {
+    /// The path of containerd's client.
+    pub(crate) ctr: Option<PathBuf>,
+    /// The socket of containerd.
+    pub(crate) address: PathBuf,
+    /// The namespace of Kubernetes' images in it.
+    pub(crate) namespace: String,
+    /// The most bytes of one image.
+    pub(crate) max_bytes: u64,
+}
+
+impl Default for Artifacts {
+    fn default() -> Self {
+        Self {
+            ctr: None,
+            address: "/run/containerd/containerd.sock".into(),
+            namespace: "k8s.io".to_owned(),
+            max_bytes: 512 << 20,
+        }
+    }
 }
 
 /// What becomes of a container with a program of its own, in a pod of this runtime class.
@@ -74,12 +107,14 @@ impl Settings {
         let settings: Self =
             toml::from_str(&text).map_err(|error| Failure::settings(path, &first_line(&error)))?;
         let paths = [
-            ("runc", &settings.runc),
-            ("outport", &settings.outport),
-            ("config", &settings.config),
+            ("runc", settings.runc.as_ref()),
+            ("outport", settings.outport.as_ref()),
+            ("config", settings.config.as_ref()),
+            ("artifacts.ctr", settings.artifacts.ctr.as_ref()),
+            ("artifacts.address", Some(&settings.artifacts.address)),
         ];
         for (key, value) in paths {
-            if value.as_ref().is_some_and(|value| !value.is_absolute()) {
+            if value.is_some_and(|value| !value.is_absolute()) {
                 return Err(Failure::settings(
                     path,
                     &format!("`{key}` has to be an absolute path"),
@@ -110,7 +145,8 @@ mod tests {
     fn every_key_is_read() {
         let settings = read(
             "runc = '/r'\noutport = '/o'\nconfig = '/c'\noptions = ['--max-instances', '2']\nordinary-containers = 'refuse'\n\
-             trusted-containers = true",
+             trusted-containers = true\n\
+             [artifacts]\nctr = '/ctr'\naddress = '/a'\nnamespace = 'n'\nmax-bytes = 7",
         );
         let expected = Settings {
             runc: Some("/r".into()),
@@ -119,6 +155,12 @@ mod tests {
             options: vec!["--max-instances".into(), "2".into()],
             ordinary_containers: OrdinaryContainers::Refuse,
             trusted_containers: true,
+            artifacts: Artifacts {
+                ctr: Some("/ctr".into()),
+                address: "/a".into(),
+                namespace: "n".to_owned(),
+                max_bytes: 7,
+            },
         };
         assert_eq!(settings, Ok(expected));
         assert_eq!(read(""), Ok(Settings::default()));
@@ -130,6 +172,11 @@ mod tests {
             ("outprot = '/o'", "line 1, column 1"),
             ("\nordinary-containers = 'maybe'", "line 2"),
             ("runc = 'runc'", "`runc` has to be an absolute path"),
+            (
+                "artifacts.address = 'c.sock'",
+                "`artifacts.address` has to be an absolute path",
+            ),
+            ("artifacts.max-bytes = -1", "line 1"),
             ("runc = 7", "line 1"),
         ];
         for (text, expected) in rows {

@@ -1,5 +1,7 @@
 //! What becomes of a bundle: from `config.json` to `config.json`.
 
+mod artifacts;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -149,6 +151,29 @@ fn what_a_container_is_follows_from_its_command_and_its_image() {
         assert_eq!(made.prepared().as_ref(), Ok(&made.configuration), "{what}");
         made.settings.ordinary_containers = OrdinaryContainers::Refuse;
         assert_eq!(made.prepared().is_ok(), what == "a sandbox", "{what}");
+    }
+}
+
+#[test]
+fn a_pod_that_says_it_is_a_sandbox_is_none() {
+    let keys = [
+        "io.kubernetes.cri.container-type",
+        "io.kubernetes.cri-o.ContainerType",
+    ];
+    let rows = [
+        (json!({ keys[0]: "container", keys[1]: "sandbox" }), false),
+        (json!({ keys[0]: "sandbox" }), true),
+        (json!({ keys[1]: "sandbox" }), true),
+        (json!({ keys[0]: "Sandbox" }), false),
+        (json!({ "container-type": "sandbox" }), false),
+        (json!({}), false),
+    ];
+    for (annotations, is_one) in rows {
+        let mut made = Made::new(&["sh"])
+            .file("bin/sh", "#!")
+            .with("/annotations", annotations.clone());
+        made.settings.ordinary_containers = OrdinaryContainers::Refuse;
+        assert_eq!(made.prepared().is_ok(), is_one, "{annotations}");
     }
 }
 

@@ -201,6 +201,39 @@ fn an_app_runs_whatever_architecture_its_image_is_for() {
     }
 }
 
+/// What only shows when it runs is the last that is logged, which becomes the pod's termination message.
+#[test]
+fn a_user_that_may_not_listen_on_port_80_and_a_root_without_a_place_say_so() {
+    let Some(node) = Node::shared() else { return };
+    let app = |name: &str| shop(name).file("web.wasm", component());
+    node.import("not-root", &[app("not-root"), app("of-a-user").user("65532")]);
+    let pod = Pod::start(node, HANDLER);
+    let pods = [
+        (
+            "not-root",
+            Wanted::image("not-root").user(65_532).read_only(),
+            "0.0.0.0:80",
+        ),
+        ("of-a-user", Wanted::image("of-a-user"), "0.0.0.0:80"),
+        (
+            "no-place",
+            Wanted::image("not-root")
+                .read_only()
+                .variable("OUTPORT_AUDIT_LOG", "/audit.jsonl"),
+            "/audit.jsonl",
+        ),
+    ];
+    for (what, wanted, expected) in pods {
+        let app = pod.run(wanted);
+        assert_ne!(app.ended().exit_code, 0, "{what}: {}", app.logs());
+        let logs = app.logs();
+        let is_told = logs
+            .lines()
+            .any(|line| line.starts_with("error") && line.contains(expected));
+        assert!(is_told, "{what}: {logs}");
+    }
+}
+
 #[test]
 fn a_volume_is_not_mounted_over_what_outport_has_there() {
     let Some(node) = Node::shared() else { return };

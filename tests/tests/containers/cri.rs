@@ -322,6 +322,25 @@ pub(super) struct ContainerId {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub(super) struct ExecSyncRequest {
+    #[prost(string, tag = "1")]
+    pub(super) container_id: String,
+    #[prost(string, repeated, tag = "2")]
+    pub(super) cmd: Vec<String>,
+    /// Seconds.
+    #[prost(int64, tag = "3")]
+    pub(super) timeout: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ExecSyncResponse {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) stdout: Vec<u8>,
+    #[prost(int32, tag = "3")]
+    pub(super) exit_code: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub(super) struct StopContainerRequest {
     #[prost(string, tag = "1")]
     pub(super) container_id: String,

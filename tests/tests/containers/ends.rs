@@ -80,11 +80,23 @@ fn a_pod_that_is_stopped_is_unready_first_and_answers_what_it_has() {
                 metrics.contains("outport_http_requests_active{component=\"web\"} 1")
             })
         });
+        // Whoever gets a connection gets an answer, until there are no connections any more.
+        let clients = scope.spawn(|| {
+            loop {
+                match pod.ask("http://127.0.0.1/hello", None) {
+                    Ok(answer) => assert_eq!(answer, (200, "hello\n".to_owned())),
+                    Err(said) => break said,
+                }
+            }
+        });
         let stop = scope.spawn(|| app.stop(30));
         until("it is not ready", || {
             admin("readyz").is_ok_and(|(status, _)| status == 503)
         });
         assert!(!slow.is_finished(), "readiness goes first");
+        let said = clients.join().expect("a thread");
+        // curl's word for a port where nobody listens: neither a connection that was reset nor one without an answer.
+        assert!(said.contains("(7) "), "{said}");
         let (status, answer) = slow.join().expect("a thread").expect("an answer");
         assert_eq!((status, answer.contains("=> ok")), (200, true), "{answer}");
         stop.join().expect("stopped");

@@ -182,19 +182,34 @@ pub(super) fn reference(name: &str) -> String {
 pub(super) fn write_archive(path: &Path, images: &[Image]) {
     let file = std::fs::File::create(path).expect("a file of our own");
     let mut archive = Archive(Builder::new(file));
-    let manifests: Vec<Value> = images.iter().map(|image| archive.add(image)).collect();
-    let index = json!({ "schemaVersion": 2, "manifests": manifests });
-    archive.put("index.json", index.to_string().as_bytes());
-    archive.put("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
-    archive.0.finish().expect("written");
+    let images = images.iter().map(|image| archive.add(image)).collect();
+    archive.finish(images);
+}
+
+/// Writes an OCI archive of an artifact that is no container image: layers by their types, and a config as Spin has it.
+pub(super) fn write_artifact(path: &Path, name: &str, layers: &[(&str, &[u8])]) {
+    let file = std::fs::File::create(path).expect("a file of our own");
+    let mut archive = Archive(Builder::new(file));
+    let described: Vec<Value> = layers
+        .iter()
+        .map(|(kind, content)| archive.blob(kind, content))
+        .collect();
+    let digests: Vec<&Value> = described.iter().map(|layer| &layer["digest"]).collect();
+    let config = json!({ "architecture": "wasm", "os": "Wasip1", "config": {},
+                         "rootfs": { "type": "layers", "diff_ids": digests } });
+    let config = archive.blob(
+        "application/vnd.oci.image.config.v1+json",
+        config.to_string().as_bytes(),
+    );
+    archive.finish(vec![(reference(name), config, described)]);
 }
 
 struct Archive(Builder<std::fs::File>);
 
 impl Archive {
-    fn add(&mut self, image: &Image) -> Value {
+    /// The name, the configuration and the layers of an image.
+    fn add(&mut self, image: &Image) -> (String, Value, Vec<Value>) {
         let layer = image.layer();
-        let layer_digest = digest(&layer);
         let volumes: Value = image
             .volumes
             .iter()
@@ -210,25 +225,33 @@ impl Archive {
                 "WorkingDir": image.directory,
                 "Volumes": volumes,
             },
-            "rootfs": { "type": "layers", "diff_ids": [layer_digest] },
+            "rootfs": { "type": "layers", "diff_ids": [digest(&layer)] },
         });
         let layer = self.blob("application/vnd.oci.image.layer.v1.tar", &layer);
         let configuration = self.blob(
             "application/vnd.oci.image.config.v1+json",
             configuration.to_string().as_bytes(),
         );
-        let manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": configuration,
-            "layers": [layer],
-        });
-        let mut entry = self.blob(
-            "application/vnd.oci.image.manifest.v1+json",
-            manifest.to_string().as_bytes(),
-        );
-        entry["annotations"] = json!({ "io.containerd.image.name": image.name });
-        entry
+        (image.name.clone(), configuration, vec![layer])
+    }
+
+    /// Writes the manifests, and what says which there are.
+    fn finish(mut self, images: Vec<(String, Value, Vec<Value>)>) {
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        let manifests: Vec<Value> = images
+            .into_iter()
+            .map(|(name, config, layers)| {
+                let manifest =
+                    json!({ "schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers });
+                let mut entry = self.blob(kind, manifest.to_string().as_bytes());
+                entry["annotations"] = json!({ "io.containerd.image.name": name });
+                entry
+            })
+            .collect();
+        let index = json!({ "schemaVersion": 2, "manifests": manifests });
+        self.put("index.json", index.to_string().as_bytes());
+        self.put("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
+        self.0.finish().expect("written");
     }
 
     fn blob(&mut self, kind: &str, content: &[u8]) -> Value {
@@ -245,7 +268,8 @@ impl Archive {
     }
 }
 
-fn digest(content: &[u8]) -> String {
+/// As registries write it.
+pub(super) fn digest(content: &[u8]) -> String {
     let hash = Sha256::digest(content);
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")

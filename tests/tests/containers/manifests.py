@@ -2,7 +2,10 @@
 
 The chart is rendered as far as its templates go, which is values as JSON, and has to be the plain manifests then.
 
-    manifests.py DIRECTORY VERSION_OF_KUBERNETES
+What `outport export` wrote for some apps, into files NAME.TARGET.yaml of another directory, is held against the same schemas,
+and the NetworkPolicy of the example against what was exported for its app.
+
+    manifests.py DIRECTORY VERSION_OF_KUBERNETES EXPORTED
 """
 
 import json
@@ -13,9 +16,12 @@ import sys
 import kubernetes_validate
 import yaml
 
-ROOT, VERSION = pathlib.Path(sys.argv[1]), sys.argv[2]
-# Custom resources, of which Kubernetes has no schema.
-CUSTOM = {("monitoring.coreos.com/v1", "PodMonitor")}
+ROOT, VERSION, EXPORTED = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
+# Custom resources, of which Kubernetes has no schema; those of their makers are not to be had here.
+CUSTOM = {
+    ("monitoring.coreos.com/v1", "PodMonitor"),
+    ("cilium.io/v2", "CiliumNetworkPolicy"),
+}
 
 
 def documents(text):
@@ -44,7 +50,10 @@ checked = 0
 files = sorted(path for path in ROOT.rglob("*.yaml") if "chart" not in path.parts)
 assert len(files) >= 5, files
 everything = [(path, document) for path in files for document in documents(path.read_text())]
-for path, document in everything:
+exported = {path.name: documents(path.read_text()) for path in EXPORTED.glob("*.yaml")}
+assert len(exported) >= 6, exported
+for document in [document for _, document in everything] + sum(exported.values(), []):
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", document["metadata"]["name"]), document["metadata"]
     kind = (document["apiVersion"], document["kind"])
     if kind in CUSTOM:
         continue
@@ -88,6 +97,29 @@ assert objects["PodMonitor", "shop"]["spec"]["podMetricsEndpoints"][0]["port"] i
 assert objects["Service", "shop"]["spec"]["ports"][0]["targetPort"] in ports
 for volume in pod["spec"]["volumes"]:
     assert ("ConfigMap", volume["configMap"]["name"]) in objects, volume
+
+# The policy of the example lets its app do what the app's list says as far as a NetworkPolicy can: whatever was exported is in
+# it. Beside that it has what takes a choice: who comes in, and the addresses of names.
+[policy] = exported["shop.networkpolicy.yaml"]
+example = objects["NetworkPolicy", "shop"]
+assert policy["spec"]["podSelector"] == example["spec"]["podSelector"], policy
+assert set(policy["spec"]["policyTypes"]) <= set(example["spec"]["policyTypes"]), policy
+
+
+def flat(rules):
+    """Who is reached where, one by one."""
+    return {
+        (json.dumps(to, sort_keys=True), port["port"], port.get("endPort"), port["protocol"])
+        for rule in rules
+        for to in rule["to"]
+        for port in rule["ports"]
+    }
+
+
+missing = flat(policy["spec"]["egress"]) - flat(example["spec"]["egress"])
+assert not missing, missing
+[cilium] = exported["shop.cilium.yaml"]
+assert "api.payments.example.com" in json.dumps(cilium), cilium
 
 # The check itself finds what is misspelt.
 pod["spec"]["runtimeClasName"] = "outport"

@@ -9,15 +9,52 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use outport_e2e::guest::workspace;
+use outport_e2e::outport::Outport;
 use outport_e2e::python;
+
+/// Apps that are exported, with options that make every kind of rule: names, networks with exceptions, ranges of ports.
+const EXPORTED: [(&str, &str); 4] = [
+    ("shop", ""),
+    (
+        "fetch",
+        "--variable api=https://*.example.com --disallowed-outbound-hosts *://10.0.0.0/8:*,*://evil.example.com:443",
+    ),
+    (
+        "guestbook-postgres",
+        "--variable server=10.1.2.0/24:5000..5999 --variable password=x --disallowed-outbound-hosts *://10.1.2.7:*",
+    ),
+    ("redis", "--dns-server 10.96.0.10"),
+];
 
 #[test]
 fn manifests_and_chart_are_what_kubernetes_knows() {
     let python = python::interpreter("kubernetes-validate", &["kubernetes-validate==1.37.0"]);
+    let exported = tempfile::tempdir().expect("a folder");
+    for (name, options) in EXPORTED {
+        for target in ["networkpolicy", "cilium"] {
+            let file = exported
+                .path()
+                .join(format!("{}.{target}.yaml", name.replace('/', "-")));
+            let folder = match name {
+                "shop" => workspace().join("deploy/kubernetes/example"),
+                name => workspace().join("examples").join(name),
+            };
+            let finished = Outport::command("export")
+                .option(format!("--to={target}"))
+                .option("-f")
+                .option(folder)
+                .option("-o")
+                .option(file)
+                .options(options.split_whitespace())
+                .finish();
+            assert_eq!(finished.code, Some(0), "{finished}");
+        }
+    }
     let output = Command::new(python)
         .arg(workspace().join("tests/tests/containers/manifests.py"))
         .arg(workspace().join("deploy/kubernetes"))
         .arg("1.33")
+        .arg(exported.path())
         .output()
         .expect("Python");
     assert!(output.status.success(), "{}", said(&output));

@@ -30,7 +30,8 @@ pub(super) struct Node {
     folder: PathBuf,
     /// The first process in the namespaces, as the tests see it.
     first: u32,
-    _shell: Child,
+    /// Whoever has its standard input keeps the node alive.
+    _shell: Option<Child>,
 }
 
 /// The handler whose ordinary containers are run by runc.
@@ -99,10 +100,25 @@ impl Node {
             cri,
             folder,
             first,
-            _shell: shell,
+            _shell: Some(shell),
         };
         node.import("pause", &[pause()]);
         node
+    }
+
+    /// The node that another process of the tests has started, and outlives this one.
+    pub(super) fn of_another(folder: PathBuf, first: u32) -> Self {
+        Self {
+            cri: Cri::at(&folder.join("containerd.sock")),
+            folder,
+            first,
+            _shell: None,
+        }
+    }
+
+    /// What another process needs to know of it.
+    pub(super) fn handle(&self) -> (&Path, u32) {
+        (&self.folder, self.first)
     }
 
     /// A path in the node's folder.
@@ -110,20 +126,30 @@ impl Node {
         self.folder.join(name)
     }
 
-    /// Has images on the node. `name` is one of the test's own.
-    pub(super) fn import(&self, name: &str, images: &[Image]) {
+    /// Has an artifact on the node that is no container image, so that nothing of it is unpacked.
+    pub(super) fn import_with(&self, name: &str, write: impl FnOnce(&Path)) {
+        self.import_archive(name, write, &["--no-unpack"]);
+    }
+
+    fn import_archive(&self, name: &str, write: impl FnOnce(&Path), options: &[&str]) {
         let archive = self.path(&format!("{name}.tar"));
-        write_archive(&archive, images);
+        write(&archive);
         let output = self
             .inside(&["ctr", "--namespace", "k8s.io", "--address"])
             .arg(self.path("containerd.sock"))
             .args(["images", "import", "--all-platforms"])
+            .args(options)
             .arg(&archive)
             .output()
             .expect("nsenter (package util-linux)");
         fs::remove_file(archive).expect("a file of our own");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}\n{}", self.logs());
+    }
+
+    /// Has images on the node. `name` is one of the test's own.
+    pub(super) fn import(&self, name: &str, images: &[Image]) {
+        self.import_archive(name, |archive| write_archive(archive, images), &[]);
         for image in images {
             let wanted = ImageStatusRequest {
                 image: Some(ImageSpec {
@@ -146,6 +172,11 @@ impl Node {
             .args(["--target", &self.first.to_string(), "--mount", "--net", "--pid"])
             .args(words);
         command
+    }
+
+    /// The root directory of these namespaces, as the tests see it.
+    pub(super) fn root(&self) -> PathBuf {
+        format!("/proc/{}/root", self.first).into()
     }
 
     /// What containerd has to say, for messages.
@@ -196,7 +227,14 @@ fn configure(folder: &Path) {
     fs::create_dir_all(at("cni")).expect("a folder of our own");
     let root = folder.display();
     let runc = sibling("outport-runc");
-    write("runc.toml", format!("outport = {:?}\n", static_outport()));
+    let socket = at("containerd.sock");
+    write(
+        "runc.toml",
+        format!(
+            "outport = {:?}\n[artifacts]\naddress = {socket:?}\n",
+            static_outport()
+        ),
+    );
     fs::create_dir_all(at("pods")).expect("a folder of our own");
     write(
         "pods/outport.toml",

@@ -72,9 +72,26 @@ fn what_the_node_denies_no_pod_lifts_and_it_is_loaded_again() {
         "{refused}"
     );
     let wanted = Wanted::image("denied").variable("OUTPORT_DISALLOWED_OUTBOUND_HOSTS", "*://192.0.2.1:*");
+    // What steers programs of the node, or the loader of programs, is a pod's own where a pod has it.
+    let wanted = wanted
+        .variable("OUTPORT_RUNC_CONFIG", "/nowhere.toml")
+        .variable("OUTPORT_RUNC_BECAME_RUNC", "1")
+        .variable("LD_PRELOAD", "/lib/evil.so")
+        .variable("LD_LIBRARY_PATH", "/lib")
+        .variable("PATH", "/nowhere");
     let app = pod.run(wanted);
     pod.answer(&app, "http://127.0.0.1/hello");
     assert_eq!(statement(&pod, 80, CONNECT), "access-denied");
+    // A probe or a shell would be a program beside the gate.
+    let refused = app
+        .exec(&["/.outport/outport", "--version"])
+        .expect_err("beside the gate");
+    assert!(
+        refused
+            .0
+            .contains("a program in a running container is not started"),
+        "{refused}"
+    );
     fs::write(node.path("pods/outport.toml.new"), "max-requests = 100\n").expect("a file of our own");
     fs::rename(node.path("pods/outport.toml.new"), node.path("pods/outport.toml")).expect("one step");
     until("the node's list is lifted", || {

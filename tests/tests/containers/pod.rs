@@ -1,19 +1,21 @@
 //! Pods of the tests, as a kubelet makes them.
 
 use std::fs;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use outport_e2e::until::until;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::cri::{
     ContainerConfig, ContainerId, ContainerMetadata, ContainerStatsResponse, ContainerStatus,
-    ContainerStatusRequest, ContainerStatusResponse, CreateContainerRequest, EXITED, ImageSpec, KeyValue,
-    LinuxContainerConfig, LinuxContainerResources, LinuxContainerSecurityContext, LinuxPodSandboxConfig,
-    Mount, Nothing, Number, PodId, PodSandboxConfig, PodSandboxMetadata, PodSandboxStatusResponse, Refused,
-    RunPodSandboxRequest, SecurityProfile, StopContainerRequest,
+    ContainerStatusRequest, ContainerStatusResponse, CreateContainerRequest, EXITED, ExecSyncRequest,
+    ExecSyncResponse, ImageSpec, KeyValue, LinuxContainerConfig, LinuxContainerResources,
+    LinuxContainerSecurityContext, LinuxPodSandboxConfig, Mount, Nothing, Number, PodId, PodSandboxConfig,
+    PodSandboxMetadata, PodSandboxStatusResponse, Refused, RunPodSandboxRequest, SecurityProfile,
+    StopContainerRequest,
 };
 use super::images::reference;
 use super::node::{Node, cgroup};
@@ -21,7 +23,7 @@ use super::node::{Node, cgroup};
 /// A pod, which goes when it is dropped.
 #[derive(Debug)]
 pub(super) struct Pod<'n> {
-    node: &'n Node,
+    pub(super) node: &'n Node,
     id: String,
     config: PodSandboxConfig,
     /// The file that is its network namespace, as the node sees it.
@@ -56,22 +58,7 @@ impl<'n> Pod<'n> {
     fn try_start(node: &'n Node, handler: &str, options: Option<&str>) -> Result<Self, Refused> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("pod-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let config = PodSandboxConfig {
-            metadata: Some(PodSandboxMetadata {
-                name: name.clone(),
-                uid: name.clone(),
-                namespace: "test".to_owned(),
-            }),
-            hostname: name.clone(),
-            log_directory: node.path("logs").join(&name).to_string_lossy().into_owned(),
-            annotations: options
-                .map(|options| ("outport.dev/options".to_owned(), options.to_owned()))
-                .into_iter()
-                .collect(),
-            linux: Some(LinuxPodSandboxConfig {
-                cgroup_parent: format!("{}/{name}", cgroup()),
-            }),
-        };
+        let config = config(node, &name, format!("{}/{name}", cgroup()), options);
         let request = RunPodSandboxRequest {
             config: Some(config.clone()),
             runtime_handler: handler.to_owned(),
@@ -134,6 +121,41 @@ impl<'n> Pod<'n> {
         })
     }
 
+    /// Runs one test once more, in the network namespace of the pod, where [`Pod::around`] is this pod.
+    pub(super) fn run_inside(&self, test: &str) -> Output {
+        let (folder, first) = self.node.handle();
+        let name = self.config.metadata.as_ref().expect("set at first").name.clone();
+        let parent = &self.config.linux.as_ref().expect("set at first").cgroup_parent;
+        // Links that are absolute would be followed from the tests' own root.
+        let network = self.network.replacen("/var/run/", "/run/", 1);
+        let network = self.node.root().join(network.trim_start_matches('/'));
+        Command::new("nsenter")
+            .arg(format!("--net={}", network.display()))
+            .arg(std::env::current_exe().expect("a test knows its own file"))
+            .args(["--exact", test, "--nocapture"])
+            .env(
+                AROUND,
+                json!([folder, first, self.id, name, self.address, parent]).to_string(),
+            )
+            .output()
+            .expect("nsenter (package util-linux)")
+    }
+
+    /// The pod that this process runs in by [`Pod::run_inside`]. It is that of the other process, which removes it.
+    pub(super) fn around() -> Option<ManuallyDrop<Pod<'static>>> {
+        let around = std::env::var(AROUND).ok()?;
+        let (folder, first, id, name, address, parent): (PathBuf, u32, String, String, String, String) =
+            serde_json::from_str(&around).expect("from the other process");
+        let node: &'static Node = Box::leak(Box::new(Node::of_another(folder, first)));
+        Some(ManuallyDrop::new(Pod {
+            node,
+            id,
+            config: config(node, &name, parent, None),
+            network: "/proc/self/ns/net".to_owned(),
+            address,
+        }))
+    }
+
     /// A command in the pod's network namespace.
     pub(super) fn inside(&self, words: &[&str]) -> Command {
         let mut command = self.node.inside(&["nsenter", &format!("--net={}", self.network)]);
@@ -177,6 +199,26 @@ impl<'n> Pod<'n> {
         let (status, body) = answer.expect("an answer");
         assert_eq!(status, 200, "{body}\n{}", container.logs());
         body
+    }
+}
+
+/// The variable that says in which pod a process of the tests is.
+const AROUND: &str = "OUTPORT_TEST_INSIDE_POD";
+
+fn config(node: &Node, name: &str, cgroup_parent: String, options: Option<&str>) -> PodSandboxConfig {
+    PodSandboxConfig {
+        metadata: Some(PodSandboxMetadata {
+            name: name.to_owned(),
+            uid: name.to_owned(),
+            namespace: "test".to_owned(),
+        }),
+        hostname: name.to_owned(),
+        log_directory: node.path("logs").join(name).to_string_lossy().into_owned(),
+        annotations: options
+            .map(|options| ("outport.dev/options".to_owned(), options.to_owned()))
+            .into_iter()
+            .collect(),
+        linux: Some(LinuxPodSandboxConfig { cgroup_parent }),
     }
 }
 
@@ -366,6 +408,18 @@ impl Container<'_> {
             .inside(&["kill", &format!("-{name}"), &self.process().to_string()])
             .status();
         assert!(sent.expect("kill").success());
+    }
+
+    /// Runs a program in it, as a probe does: its exit code, and what it says.
+    pub(super) fn exec(&self, words: &[&str]) -> Result<(i32, String), Refused> {
+        let request = ExecSyncRequest {
+            container_id: self.id.clone(),
+            cmd: words.iter().map(|word| (*word).to_owned()).collect(),
+            timeout: 60,
+        };
+        let response: ExecSyncResponse = self.node.cri.call("ExecSync", &request)?;
+        let said = String::from_utf8_lossy(&response.stdout).into_owned();
+        Ok((response.exit_code, said))
     }
 
     /// SIGTERM, and so many seconds later SIGKILL.

@@ -26,7 +26,7 @@ use outport_e2e::dns::Reply;
 use outport_e2e::guest::{Form, workspace};
 use serde::Deserialize;
 
-use crate::service::Service;
+use super::service::Service;
 
 /// One file of the table.
 #[derive(Debug, Deserialize)]
