@@ -4,6 +4,7 @@
 //! ([`pod`]). Everything below is real: Debian's containerd and runc, images from archives, bridges, control groups.
 
 mod bad_images;
+mod built_image;
 mod cri;
 mod ends;
 mod images;
