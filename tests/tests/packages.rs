@@ -302,7 +302,10 @@ fn what_cannot_be_made_is_said_and_leaves_nothing() {
         .args(missing.get_args())
         .env("PATH", nothing.path());
     assert!(!missing_bash.output().expect("bash").status.success());
-    stopped(dist(out.path(), &["image"]), "An image has nothing but the program");
+    stopped(
+        dist(out.path(), &["image"]),
+        "An image has nothing but the program",
+    );
     let mut absent = dist(out.path(), &["sbom"]);
     absent.args(["--binary", "/nowhere/outport"]);
     stopped(absent, "There is no file /nowhere/outport to pack.");
