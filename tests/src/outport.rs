@@ -403,9 +403,13 @@ pub(crate) fn shared_folder() -> PathBuf {
 
 /// `target/debug`, from `target/debug/deps/run-0123456789abcdef`.
 pub(crate) fn profile_folder() -> PathBuf {
-    let test = env::current_exe().expect("a test knows its own file");
-    test.ancestors()
-        .nth(2)
-        .expect("tests lie in the folder `deps` of a profile")
-        .to_owned()
+    let program = env::current_exe().expect("a program knows its own file");
+    let folder = program.parent().expect("a file lies in a folder");
+    // Tests lie in the folder `deps` of a profile, other programs in that of the profile.
+    let profile = if folder.ends_with("deps") {
+        folder.parent()
+    } else {
+        Some(folder)
+    };
+    profile.expect("`deps` lies in a profile").to_owned()
 }

@@ -1,6 +1,6 @@
-//! `outport` without shared libraries, which runs in a container that has nothing else.
+//! Programs without shared libraries, which run in a container that has nothing else.
 //!
-//! It is the program of the tests, linked once more: of what it is made of only the crate with `main` is compiled again, by
+//! Each is the program of the tests, linked once more: of what it is made of only the crate with `main` is compiled again, by
 //! Cargo, into a folder beside that one. Should the dependencies be built for the whole workspace, they are these.
 
 use std::path::{Path, PathBuf};
@@ -17,10 +17,15 @@ use crate::outport::profile_folder;
 /// If it cannot be made.
 pub fn static_outport() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(link)
+    PROGRAM.get_or_init(|| static_program("outport", "outport"))
 }
 
-fn link() -> PathBuf {
+/// Makes a program of a package of the workspace, and answers its path.
+///
+/// # Panics
+///
+/// If it cannot be made.
+pub fn static_program(package: &str, program: &str) -> PathBuf {
     let profile = profile_folder();
     let target = profile.parent().expect("the target folder");
     let name = profile
@@ -42,18 +47,11 @@ fn link() -> PathBuf {
         .arg("--config")
         .arg(format!("build.build-dir='{}'", target.display()))
         .args(["rustc", "--profile", if name == "debug" { "dev" } else { name }])
-        .args([
-            "--quiet",
-            "--package",
-            "outport",
-            "--bin",
-            "outport",
-            "--target-dir",
-        ])
+        .args(["--quiet", "--package", package, "--bin", program, "--target-dir"])
         .arg(&folder)
         .args(["--", "-C", "target-feature=+crt-static", "-C", "strip=symbols"]);
     let output = cargo.output().expect("cargo");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{cargo:?}\n{said}");
-    folder.join(name).join("outport")
+    folder.join(name).join(program)
 }

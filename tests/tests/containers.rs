@@ -5,6 +5,7 @@
 
 mod artifacts;
 mod bad_images;
+mod built_image;
 mod cri;
 mod ends;
 mod escapes;

@@ -288,6 +288,8 @@ pub(super) struct LinuxContainerResources {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct LinuxContainerSecurityContext {
+    #[prost(message, optional, tag = "1")]
+    pub(super) capabilities: Option<Capabilities>,
     #[prost(message, optional, tag = "5")]
     pub(super) run_as_user: Option<Number>,
     #[prost(message, optional, tag = "12")]
@@ -298,6 +300,13 @@ pub(super) struct LinuxContainerSecurityContext {
     pub(super) no_new_privs: bool,
     #[prost(message, optional, tag = "15")]
     pub(super) seccomp: Option<SecurityProfile>,
+}
+
+/// `Capability`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Capabilities {
+    #[prost(string, repeated, tag = "2")]
+    pub(super) drop_capabilities: Vec<String>,
 }
 
 /// `Int64Value`.

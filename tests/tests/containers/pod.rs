@@ -10,7 +10,7 @@ use outport_e2e::until::until;
 use serde_json::{Value, json};
 
 use super::cri::{
-    ContainerConfig, ContainerId, ContainerMetadata, ContainerStatsResponse, ContainerStatus,
+    Capabilities, ContainerConfig, ContainerId, ContainerMetadata, ContainerStatsResponse, ContainerStatus,
     ContainerStatusRequest, ContainerStatusResponse, CreateContainerRequest, EXITED, ExecSyncRequest,
     ExecSyncResponse, ImageSpec, KeyValue, LinuxContainerConfig, LinuxContainerResources,
     LinuxContainerSecurityContext, LinuxPodSandboxConfig, Mount, Nothing, Number, PodId, PodSandboxConfig,
@@ -291,6 +291,14 @@ impl Wanted {
 
     pub(super) fn read_only(mut self) -> Self {
         self.security().readonly_rootfs = true;
+        self
+    }
+
+    pub(super) fn without_capabilities(mut self) -> Self {
+        let all = vec!["ALL".to_owned()];
+        self.security().capabilities = Some(Capabilities {
+            drop_capabilities: all,
+        });
         self
     }
 
