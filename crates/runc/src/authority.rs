@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | the node, by `options` and `config` of its settings | everything |
 //! | the pod, by the annotation [`ANNOTATION`] | everything |
-//! | the pod, by a settings file or runtime config file that is mounted | what there is in such a file |
+//! | the pod, by a settings file, a runtime config file or a cache that is mounted | what there is in it |
 //! | environment and arguments | what is listed in [`OWN`]: how an app is served, what it may use of its container, and denials |
 //! | anything else, said by environment, arguments or a file of the image | the container is refused, by a text that says where it belongs |
 //!
@@ -36,13 +36,12 @@ pub(crate) const RUNTIME_CONFIG: &str = "/runtime-config.toml";
 /// `max-names-per-wildcard` and `max-sockets*` are budgets of the network, `dns-server`, `egress-proxy*` and `tls-names` say
 /// how it is reached, `audit-log` and `dashboard` who hears of it, `build` and `ask` start something else, and `kernel-sandbox`
 /// and `max-compile-*` hold what runs beside the guests.
-pub(crate) const OWN: [&str; 39] = [
+pub(crate) const OWN: [&str; 38] = [
     "access-log",
     "access-log-format",
     "admin-host",
     "admin-listen",
     "audit-denials",
-    "cache-dir",
     "client-timeout",
     "color",
     "component",
@@ -81,8 +80,10 @@ pub(crate) const OWN: [&str; 39] = [
 /// Variables with Outport's prefix that are no option.
 const OWN_VARIABLES: [&str; 1] = ["OUTPORT_LOG"];
 
-/// Variables that name a file of the operator's, and the option of each.
-const OF_FILES: [(&str, &str); 3] = [
+/// Variables that name a file or directory of the operator's, and the option of each. Code that was compiled is run as it lies in
+/// a cache.
+const OF_FILES: [(&str, &str); 4] = [
+    ("OUTPORT_CACHE_DIR", "cache-dir"),
     ("OUTPORT_CONFIG", "config"),
     ("OUTPORT_RUNTIME_CONFIG_FILE", "runtime-config-file"),
     ("RUNTIME_CONFIG_FILE", "runtime-config-file"),
@@ -154,8 +155,15 @@ fn require_own_arguments(arguments: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A file that is of the pod, since it is mounted, and not one that the image has. Its path may not climb: what `..` leads to
-/// depends on links of the image.
+/// True for a path of what the pod mounts, and not of what the image has. It may not climb: what `..` leads to depends on links
+/// of the image.
+pub(crate) fn is_of_pod(path: &Path, image: &Image) -> bool {
+    let climbs = path
+        .components()
+        .any(|component| component == Component::ParentDir);
+    !climbs && image.mount_of(path).is_some_and(|mount| !mount.is_of_image())
+}
+
 fn require_mounted(
     container: &Container,
     image: &Image,
@@ -164,12 +172,9 @@ fn require_mounted(
     path: &str,
 ) -> Result<(), Failure> {
     let path = container.directory.join(path);
-    let climbs = path
-        .components()
-        .any(|component| component == Component::ParentDir);
-    match image.mount_of(&path) {
-        Some(mount) if !climbs && !mount.is_of_image() => Ok(()),
-        _ => Err(Failure::FileOfImage {
+    match is_of_pod(&path, image) {
+        true => Ok(()),
+        false => Err(Failure::FileOfImage {
             by: by.to_owned(),
             path,
             option: option.to_owned(),

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::app::AppManifest;
 use crate::artifact::Artifact;
-use crate::authority::RUNTIME_CONFIG;
+use crate::authority::{RUNTIME_CONFIG, is_of_pod};
 use crate::container::Container;
 use crate::image::{Entry, Image, MountPoint, cleaned};
 use crate::report::Failure;
@@ -89,7 +89,7 @@ impl Edit {
         let options = [&settings.options, &container.pods_options];
         edit.arguments.extend(options.into_iter().flatten().cloned());
         edit.give_defaults(container, image)?;
-        edit.give_cache(container);
+        edit.give_cache(container, image, settings);
         if let App::Manifest(manifest) = app {
             edit.arguments.extend(manifest.options.iter().cloned());
             edit.give_state(container, image, manifest)?;
@@ -110,10 +110,19 @@ impl Edit {
         Ok(())
     }
 
-    fn give_cache(&mut self, container: &Container) {
-        if !container.has_any(&["OUTPORT_CACHE_DIR", "CACHE_DIRECTORY", "XDG_CACHE_HOME"]) {
+    /// A cache, where the pod has not mounted one. That of the image is passed over, since code in it would be run as it is.
+    fn give_cache(&mut self, container: &Container, image: &Image, settings: &Settings) {
+        let is_settled = container.variables().any(|(name, value)| match name {
+            // What it may say was looked at before.
+            "OUTPORT_CACHE_DIR" => true,
+            "CACHE_DIRECTORY" | "XDG_CACHE_HOME" => {
+                settings.trusted_containers || is_of_pod(Path::new(value), image)
+            }
+            _ => false,
+        });
+        if !is_settled {
             self.mounts.push(in_memory(CACHE, container));
-            self.environment.push(format!("CACHE_DIRECTORY={CACHE}"));
+            self.environment.push(format!("OUTPORT_CACHE_DIR={CACHE}"));
         }
     }
 

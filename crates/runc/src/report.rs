@@ -71,7 +71,7 @@ pub(crate) enum Failure {
     )]
     NotOwn { what: String, option: String },
     #[error(
-        "{by} gives the settings file {}, which is the image's and no file that the pod mounts; mount it, or let the pod say \
+        "{by} gives {}, which is the image's and nothing that the pod mounts; mount it, or let the pod say \
          `outport.dev/options: --{option} …` as an annotation",
         text::path(path)
     )]

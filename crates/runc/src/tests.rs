@@ -200,7 +200,7 @@ fn an_app_gets_its_program_its_places_and_spinkubes_defaults() {
         "PATH=/bin",
         "SPIN_HTTP_LISTEN_ADDR=0.0.0.0:80",
         "RUNTIME_CONFIG_FILE=/runtime-config.toml",
-        "CACHE_DIRECTORY=/.outport/cache",
+        "OUTPORT_CACHE_DIR=/.outport/cache",
     ]);
     assert_eq!(edited["process"]["env"], environment);
     // All else is as it was.
@@ -216,7 +216,7 @@ fn an_app_gets_its_program_its_places_and_spinkubes_defaults() {
 fn what_somebody_said_stays() {
     let own = json!([
         "OUTPORT_LISTEN=0.0.0.0:1",
-        "OUTPORT_CACHE_DIR=/c",
+        "OUTPORT_CACHE_DIR=/proc/c",
         "RUNTIME_CONFIG_FILE=/proc/r",
         "SPIN_STATE_DIR=/s"
     ]);
@@ -351,6 +351,8 @@ fn a_settings_file_is_one_that_the_pod_mounts() {
         ("RUNTIME_CONFIG_FILE=/link/../etc/shop/r.toml", volume, false),
         ("RUNTIME_CONFIG_FILE=/etc/shop.toml", volume, false),
         ("OUTPORT_CONFIG=/etc/o.toml", volume, false),
+        ("OUTPORT_CACHE_DIR=/etc/shop", volume, true),
+        ("OUTPORT_CACHE_DIR=/etc/cache", volume, false),
     ];
     for (line, source, is_of_pod) in rows {
         let made = Made::new(&["/spin.toml"])
@@ -376,6 +378,24 @@ fn a_settings_file_is_one_that_the_pod_mounts() {
         said.contains("/runtime-config.toml, which is the image's"),
         "{said}"
     );
+}
+
+#[test]
+fn the_cache_of_an_image_is_passed_over() {
+    for (line, is_given) in [
+        ("XDG_CACHE_HOME=/cache", true),
+        ("CACHE_DIRECTORY=/cache:/proc", true),
+        ("XDG_CACHE_HOME=/proc/../cache", true),
+        ("XDG_CACHE_HOME=/proc/cache", false),
+        ("HOME=/", true),
+    ] {
+        let made = Made::new(&["/spin.toml"])
+            .app("")
+            .with("/process/env", json!([line]));
+        let environment = made.prepared().expect("an app")["process"]["env"].to_string();
+        let ours = "OUTPORT_CACHE_DIR=/.outport/cache";
+        assert_eq!(environment.contains(ours), is_given, "{line}: {environment}");
+    }
 }
 
 #[test]
