@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What the binary is made of: a bill of materials, and the licences of others.
+"""What the programs are made of: a bill of materials, and the licences of others.
 
-    cargo tree       which crates are linked in: of this package, for this target; none that only builds or tests
+    cargo tree       which crates are linked in: of these packages, for this target; none that only builds or tests
     cargo metadata   what each says of itself, and where its source lies
     Cargo.lock       the digest of each as the registry has it
 
@@ -22,7 +22,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = "outport"
+# What is described, and what is handed out with it.
+PACKAGES = ("outport", "outport-runc")
 LICENCE_FILES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*", "UNLICENSE*", "COPYRIGHT*")
 
 
@@ -39,12 +40,13 @@ def main(arguments):
 
 
 def linked(target):
-    """The package itself, what is linked into it by (name, version), and on which of these each depends."""
+    """The first package, what is linked into all by (name, version), and on which of these each depends."""
+    wanted = [argument for package in PACKAGES for argument in ("--package", package)]
     lines = cargo(
-        "tree", "--package", PACKAGE, "--edges", "normal,no-proc-macro", "--target", target, "--prefix", "none",
+        "tree", *wanted, "--edges", "normal,no-proc-macro", "--target", target, "--prefix", "none",
         "--no-dedupe", "--format", "{p}",
     )
-    names = {tuple(line.split()[:2]) for line in lines.splitlines()}
+    names = {tuple(line.split()[:2]) for line in lines.splitlines() if line}
     names = {(name, version.removeprefix("v")) for name, version in names}
     metadata = json.loads(cargo("metadata", "--format-version", "1", "--filter-platform", target))
     by_id = {package["id"]: package for package in metadata["packages"]}
@@ -57,7 +59,7 @@ def linked(target):
             runs = [edge for edge in node["deps"] if any(kind["kind"] is None for kind in edge["dep_kinds"])]
             below = {key(by_id[edge["pkg"]]) for edge in runs}
             needs[dependent] = sorted(below & packages.keys())
-    return next(package for (name, _), package in packages.items() if name == PACKAGE), packages, needs
+    return next(package for (name, _), package in packages.items() if name == PACKAGES[0]), packages, needs
 
 
 def cargo(*arguments):
@@ -86,7 +88,7 @@ def bill_of_materials(root, packages, needs):
         "specVersion": "1.5",
         "version": 1,
         "metadata": {"timestamp": timestamp(), "component": component(root, "application", None)},
-        "components": [component(package, "library", digests.get(key(package))) for package in others],
+        "components": [component(package, kind(package), digests.get(key(package))) for package in others],
         "dependencies": [
             {"ref": purl(dependent), "dependsOn": [purl(name) for name in below]}
             for dependent, below in sorted(needs.items())
@@ -95,6 +97,10 @@ def bill_of_materials(root, packages, needs):
     # The same content has the same number.
     number = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(bill, sort_keys=True))
     return json.dumps({"serialNumber": f"urn:uuid:{number}", **bill}, indent=1) + "\n"
+
+
+def kind(package):
+    return "application" if package["name"] in PACKAGES else "library"
 
 
 def component(package, kind, digest):
@@ -134,7 +140,7 @@ def licences(root, packages, _needs):
         for text in texts_of(package):
             texts.setdefault(text, []).append(" ".join(key(package)))
     parts = [
-        "What is linked into the program `outport` beside its own code, with the licences that these crates name and\n"
+        "What is linked into the programs `outport` and `outport-runc` beside their own code, with the licences that these crates name and\n"
         "the texts that come with their sources. The standard library of Rust (MIT OR Apache-2.0, The Rust Project\n"
         "Contributors) is linked in as well; so is the GNU C library (LGPL-2.1-or-later) where the program is static.\n",
         "".join(f"{package['name']} {package['version']}: {expression(package) or 'see its text'}\n" for package in others),

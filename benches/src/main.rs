@@ -9,6 +9,8 @@
 //! and what is compared is what was measured within a minute of each other. Each runs in processes of its own. The
 //! other ends of all connections are native servers in this process, or, where a contestant is a server, `wrk`.
 //!
+//! Pods (`outport-bench pods`) are measured apart from that, since they take a containerd and root.
+//!
 //! This program is also the native client (`outport-bench client`) and the native server (`outport-bench serve`), and
 //! counts instructions (`outport-bench count`).
 
@@ -27,6 +29,7 @@ mod page;
 mod peers;
 mod picture;
 mod platform;
+mod pods;
 mod record;
 mod samples;
 mod server;
@@ -124,6 +127,11 @@ fn main() -> ExitCode {
             instructions::count(Path::new(program), Path::new(cache), say);
             ExitCode::SUCCESS
         }
+        ["pods", ref options @ ..] => match pods::Extent::read(options) {
+            Some(extent) => finish(pods::measure(extent, &docs())),
+            None => usage(),
+        },
+        ["first-answers"] => finish(pods::answer_each()),
         ["--help" | "-h"] => usage(),
         _ => match measurement(&arguments) {
             Some(wanted) => measure(&wanted),
@@ -211,6 +219,7 @@ fn usage() -> ExitCode {
     eprintln!(
         "usage: outport-bench --outport PROGRAM [--wasmtime PROGRAM] [--deno PROGRAM] [--repetitions N] [WORKLOAD]…"
     );
+    eprintln!("       outport-bench pods [--starts N] [--pods N] [--repetitions N]");
     for (name, about, _) in WORKLOADS {
         eprintln!("  {name:10} {about}");
     }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Each table has a picture beside it, `docs/performance/NAME.svg`, and its numbers in `NAME.tsv`. What was not measured
-//! in a run stays as it is; the table of targets is made of everything that was measured last.
+//! in a run stays as it is; the table of targets is made of everything that was measured last. Pods have their table in
+//! `docs/cluster.md`.
 
 use std::fs;
 use std::io;
@@ -46,9 +47,13 @@ impl Page {
         self.put("targets", &targets::markdown(&pictures))
     }
 
-    /// Replaces what stands between the markers of `name`.
     fn put(&self, name: &str, content: &str) -> io::Result<()> {
-        let path = self.folder.join("performance.md");
+        self.put_into("performance.md", name, content)
+    }
+
+    /// Replaces what stands between the markers of `name` in a page of the folder.
+    pub(crate) fn put_into(&self, page: &str, name: &str, content: &str) -> io::Result<()> {
+        let path = self.folder.join(page);
         let text = fs::read_to_string(&path)?;
         let replaced = between(&text, name, content).ok_or_else(|| {
             io::Error::other(format!(

@@ -58,6 +58,14 @@ impl Samples {
         }
     }
 
+    /// The least sample that so many of a hundred do not exceed (the nearest rank). NaN without any.
+    pub(crate) fn percentile(&self, hundredths: usize) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let rank = (sorted.len() * hundredths).div_ceil(100);
+        sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+    }
+
     pub(crate) fn least(&self) -> f64 {
         self.0.iter().copied().fold(f64::NAN, f64::min)
     }
@@ -140,6 +148,27 @@ mod tests {
             assert_eq!(all.median(), median, "{samples:?}");
         }
         assert!(Samples::default().median().is_nan());
+    }
+
+    #[test]
+    fn a_percentile_is_a_sample() {
+        let hundred: Samples = (1..=100)
+            .map(|number| number.to_string())
+            .collect::<Vec<_>>()
+            .join(" ")
+            .parse()
+            .unwrap();
+        assert_eq!(
+            [
+                hundred.percentile(50),
+                hundred.percentile(99),
+                hundred.percentile(100)
+            ],
+            [50.0, 99.0, 100.0]
+        );
+        let three: Samples = "9 1 5".parse().unwrap();
+        assert_eq!([three.percentile(50), three.percentile(99)], [5.0, 9.0]);
+        assert!(Samples::default().percentile(99).is_nan());
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub mod script;
 pub mod service_manager;
 pub mod slow_component;
 pub mod sqs;
+pub mod static_outport;
 pub mod stores;
 pub mod tcp;
 pub mod tls;

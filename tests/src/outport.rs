@@ -379,6 +379,21 @@ pub fn binary() -> PathBuf {
     binary
 }
 
+/// Another program of this workspace, which lies beside.
+///
+/// # Panics
+///
+/// If it was not built.
+pub fn sibling(name: &str) -> PathBuf {
+    let program = profile_folder().join(name);
+    assert!(
+        program.exists(),
+        "no {}: run `cargo build --workspace --bins` with the same profile",
+        program.display()
+    );
+    program
+}
+
 /// A folder in the target folder that outlives the run, for what is slow to make.
 pub(crate) fn shared_folder() -> PathBuf {
     let folder = profile_folder().join("outport-e2e");
@@ -387,10 +402,14 @@ pub(crate) fn shared_folder() -> PathBuf {
 }
 
 /// `target/debug`, from `target/debug/deps/run-0123456789abcdef`.
-fn profile_folder() -> PathBuf {
-    let test = env::current_exe().expect("a test knows its own file");
-    test.ancestors()
-        .nth(2)
-        .expect("tests lie in the folder `deps` of a profile")
-        .to_owned()
+pub(crate) fn profile_folder() -> PathBuf {
+    let program = env::current_exe().expect("a program knows its own file");
+    let folder = program.parent().expect("a file lies in a folder");
+    // Tests lie in the folder `deps` of a profile, other programs in that of the profile.
+    let profile = if folder.ends_with("deps") {
+        folder.parent()
+    } else {
+        Some(folder)
+    };
+    profile.expect("`deps` lies in a profile").to_owned()
 }

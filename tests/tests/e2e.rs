@@ -25,6 +25,7 @@ mod codes;
 mod composition;
 mod config_file;
 mod config_reload;
+mod containers;
 mod dashboard;
 mod dashboard_in_a_browser;
 mod deny_list;

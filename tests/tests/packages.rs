@@ -88,9 +88,12 @@ fn the_debian_package_serves_as_its_own_user_and_leaves_nothing_but_data() {
     );
     assert_eq!(verified, "", "systemd has nothing to say about the units");
     assert_eq!(
-        root.shell("man --warnings outport outport-trigger-cron 2>&1 >/dev/null"),
+        root.shell("man --warnings outport outport-trigger-cron outport-runc 2>&1 >/dev/null"),
         ""
     );
+    // It becomes runc, which is not there.
+    let runc = root.shell("outport-runc --version 2>&1 || true");
+    assert!(runc.contains("runc"), "{runc}");
     assert!(
         root.shell("man outport-up | cat")
             .contains("--disallowed-outbound-hosts")
@@ -215,7 +218,7 @@ fn the_same_sources_give_the_same_bytes_with_their_checksums() {
         .iter()
         .map(|part| &part["name"])
         .collect();
-    for linked in ["outport-policy", "wasmtime", "ring"] {
+    for linked in ["outport-runc", "outport-policy", "wasmtime", "ring"] {
         assert!(names.iter().any(|name| *name == linked), "{linked}");
     }
     for other in ["outport-e2e", "proptest", "cc", "serde_derive"] {
@@ -242,10 +245,12 @@ fn the_tarball_has_what_is_needed_to_install_by_hand() {
     );
     let folder = out.path().join(archive.trim_end_matches(".tar.gz"));
     for file in [
+        "bin/outport-runc",
         "LICENSE",
         "README.md",
         "THIRD-PARTY-LICENSES",
         "share/man/man1/outport.1",
+        "share/man/man8/outport-runc.8",
         "share/bash-completion/completions/outport",
         "share/zsh/site-functions/_outport",
         "share/fish/vendor_completions.d/outport.fish",
@@ -283,7 +288,7 @@ fn what_cannot_be_made_is_said_and_leaves_nothing() {
     };
     stopped(
         dist(out.path(), &["rpm"]),
-        "`rpm` is neither an option nor one of: tarball deb sbom",
+        "`rpm` is neither an option nor one of: tarball deb image sbom",
     );
     stopped(
         dist(Path::new("/proc/nowhere"), &["sbom"]),
@@ -297,6 +302,10 @@ fn what_cannot_be_made_is_said_and_leaves_nothing() {
         .args(missing.get_args())
         .env("PATH", nothing.path());
     assert!(!missing_bash.output().expect("bash").status.success());
+    stopped(
+        dist(out.path(), &["image"]),
+        "An image has nothing but the program",
+    );
     let mut absent = dist(out.path(), &["sbom"]);
     absent.args(["--binary", "/nowhere/outport"]);
     stopped(absent, "There is no file /nowhere/outport to pack.");

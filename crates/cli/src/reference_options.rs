@@ -11,7 +11,7 @@ use outport_check::Diagnostic;
 use outport_policy::text;
 use outport_sources::http::Reach;
 use outport_sources::oci::{
-    PullError, Pulled, PulledContent, Puller, Reference, ReferenceError, RegistryError, RegistryHost,
+    Layout, PullError, Pulled, PulledContent, Puller, Reference, ReferenceError, RegistryError, RegistryHost,
     RegistryOptions, Trust, VerifyKey,
 };
 
@@ -33,6 +33,10 @@ pub(crate) struct ReferenceOptions {
     /// keys one will do
     #[arg(long, value_name = "FILE")]
     verify_key: Vec<PathBuf>,
+
+    /// Take what references name from this directory, an OCI image layout, and ask no registry for it
+    #[arg(long, value_name = "DIR")]
+    oci_layout: Option<PathBuf>,
 
     #[command(flatten)]
     registries: RegistryArguments,
@@ -78,6 +82,7 @@ impl ReferenceOptions {
         let given = [
             ("--require-digest", self.require_digest),
             ("--verify-key", !self.verify_key.is_empty()),
+            ("--oci-layout", self.oci_layout.is_some()),
         ];
         let Some((option, _)) = given.into_iter().find(|(_, given)| *given) else {
             return Ok(());
@@ -151,6 +156,7 @@ impl ReferenceOptions {
             keys: Vec::new(),
             require_digest: self.require_digest,
             insecure: self.registries.insecure_registry.clone(),
+            layout: self.oci_layout.as_ref().map(Layout::new),
         };
         let mut wrong = Vec::new();
         for path in &self.verify_key {

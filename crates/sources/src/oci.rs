@@ -14,6 +14,7 @@ mod app_cache;
 mod artifact;
 mod credentials;
 mod image;
+mod layout;
 mod locked_app;
 mod manifest;
 mod pull;
@@ -26,6 +27,7 @@ mod verified;
 
 pub use self::artifact::ArtifactError;
 pub use self::credentials::{CredentialError, Credentials};
+pub use self::layout::Layout;
 pub use self::locked_app::LockedAppError;
 pub use self::manifest::{Descriptor, ImageIndex, ImageManifest, Manifest, ManifestError, Platform};
 pub use self::pull::{PullError, Pulled, PulledContent, Puller, Trust};

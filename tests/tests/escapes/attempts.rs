@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use outport_e2e::audit::AuditLine;
@@ -20,8 +21,8 @@ use outport_e2e::outport::{Outport, Running};
 use outport_e2e::script::results;
 use outport_e2e::{guest, http};
 
-use crate::outside::Outside;
-use crate::table::{Attempt, Ending, Step, World, fits, reply};
+use super::outside::Outside;
+use super::table::{Attempt, Ending, Step, World, fits, reply};
 
 /// What all attempts together came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,30 +87,11 @@ pub(crate) fn run_world(world: &World, outside: &Outside, complaints: &mut Vec<S
     }
     let mut metrics = Counts::default();
     for ((version, form), app) in apps {
-        let before = outside.arrivals();
-        let attempts = world.attempt.iter().flat_map(Attempt::variants);
-        let attempts: Vec<_> = attempts.filter(|attempt| attempt.is_for(version)).collect();
-        let mut runner = Runner {
-            app: &app,
-            dns: &dns,
-            outside,
-            number: 0,
-            complaints: Vec::new(),
-        };
-        for attempt in &attempts {
-            runner.number += 1;
-            metrics.count(runner.attempt(attempt));
-            answer(&dns, &world.dns);
-        }
-        let mut found = runner.complaints;
+        let ask = |component: &str, script: &str| request(&app, component, script);
+        let round = Round::play(world, version, &ask, &dns, outside);
         let finished = app.stop();
-        found.extend(compare_denials(&attempts, &finished.audit));
-        let arrived = outside.arrivals() - before;
-        let expected: usize = attempts.iter().map(|attempt| attempt.reaches).sum();
-        metrics.arrived += arrived;
-        if arrived != expected {
-            found.push(format!("{arrived} arrivals outside instead of {expected}"));
-        }
+        let (counts, found) = round.compare(&finished.audit, outside);
+        metrics.add(counts);
         if !found.is_empty() {
             let found = found.join("\n  ");
             complaints.push(format!("{} (WASI {version}, {form:?})\n  {found}", world.name));
@@ -118,7 +100,81 @@ pub(crate) fn run_world(world: &World, outside: &Outside, complaints: &mut Vec<S
     metrics
 }
 
-fn answer(dns: &DnsServer, replies: &BTreeMap<String, Vec<String>>) {
+/// Asks a component to do what a script says: the status of the answer, and its body.
+pub(crate) type Ask<'a> = &'a dyn Fn(&str, &str) -> (u16, String);
+
+/// All attempts of a world, made on one app.
+pub(crate) struct Round {
+    attempts: Vec<Attempt>,
+    counts: Counts,
+    /// Arrivals until then.
+    before: usize,
+    complaints: Vec<String>,
+}
+
+impl Round {
+    /// Makes the attempts that are for this version of WASI.
+    pub(crate) fn play(
+        world: &World,
+        version: &str,
+        ask: Ask<'_>,
+        dns: &DnsServer,
+        outside: &Outside,
+    ) -> Self {
+        let attempts = world.attempt.iter().flat_map(Attempt::variants);
+        let attempts: Vec<_> = attempts.filter(|attempt| attempt.is_for(version)).collect();
+        let mut runner = Runner {
+            ask,
+            dns,
+            outside,
+            number: 0,
+            complaints: Vec::new(),
+        };
+        let (before, mut counts) = (outside.arrivals(), Counts::default());
+        for attempt in &attempts {
+            runner.number += 1;
+            counts.count(runner.attempt(attempt));
+            answer(dns, &world.dns);
+        }
+        Self {
+            complaints: runner.complaints,
+            attempts,
+            counts,
+            before,
+        }
+    }
+
+    /// Compares what came of it, once the app has ended: the numbers, and what is not as the table says.
+    pub(crate) fn compare(mut self, audit: &[AuditLine], outside: &Outside) -> (Counts, Vec<String>) {
+        self.complaints.extend(compare_denials(&self.attempts, audit));
+        let arrived = outside.arrivals() - self.before;
+        let expected: usize = self.attempts.iter().map(|attempt| attempt.reaches).sum();
+        self.counts.arrived = arrived;
+        if arrived != expected {
+            self.complaints
+                .push(format!("{arrived} arrivals outside instead of {expected}"));
+        }
+        (self.counts, self.complaints)
+    }
+}
+
+fn request(app: &Running, component: &str, script: &str) -> (u16, String) {
+    let address = app.address();
+    let response = http::send(address, &written(address, component, script))
+        .unwrap_or_else(|error| panic!("{script}: {error}\n{app}"));
+    (response.status, response.body)
+}
+
+/// The request that hands a script to a component.
+pub(crate) fn written(address: SocketAddr, component: &str, script: &str) -> String {
+    format!(
+        "POST /{component}/script HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{script}",
+        script.len()
+    )
+}
+
+/// Has the name server answer so.
+pub(crate) fn answer(dns: &DnsServer, replies: &BTreeMap<String, Vec<String>>) {
     for (name, replies) in replies {
         dns.answers(name, replies.iter().map(|text| reply(text)));
     }
@@ -140,7 +196,8 @@ fn start(world: &World, guest: &Path, dns: &DnsServer) -> Running {
     outport.options(&world.options).dns(dns).start()
 }
 
-fn manifest(components: &BTreeMap<String, Vec<String>>, source: &Path) -> String {
+/// An app of components of one file, each with its list.
+pub(crate) fn manifest(components: &BTreeMap<String, Vec<String>>, source: &Path) -> String {
     let head = "spin_manifest_version = 2\napplication.name = \"escapes\"\n".to_owned();
     components.iter().fold(head, |text, (component, entries)| {
         format!(
@@ -151,7 +208,7 @@ fn manifest(components: &BTreeMap<String, Vec<String>>, source: &Path) -> String
 }
 
 struct Runner<'a> {
-    app: &'a Running,
+    ask: Ask<'a>,
     dns: &'a DnsServer,
     outside: &'a Outside,
     number: u16,
@@ -211,22 +268,11 @@ impl Runner<'_> {
             .map(String::as_str)
             .chain(statements.iter().copied());
         let script = script.collect::<Vec<_>>().join("\n");
-        let address = self.app.address();
-        let request = format!(
-            "POST /{component}/script HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n\
-             {script}",
-            script.len()
-        );
-        let response =
-            http::send(address, &request).unwrap_or_else(|error| panic!("{script}: {error}\n{}", self.app));
-        if response.status != 200 {
-            self.complaints.push(format!("{script}\n{}", response.body));
+        let (status, body) = (self.ask)(component, &script);
+        if status != 200 {
+            self.complaints.push(format!("{script}\n{body}"));
         }
-        results(&response.body)
-            .into_iter()
-            .skip(1)
-            .map(str::to_owned)
-            .collect()
+        results(&body).into_iter().skip(1).map(str::to_owned).collect()
     }
 
     fn complain(&mut self, attempt: &Attempt, what: String) {

@@ -8,7 +8,7 @@
 //! | `{hello bad.test, encrypted}` | the same with an encrypted ClientHello beside the name |
 //! | `one by one STATEMENT` | the statement for each byte of what it sends, each but the last with `ok` |
 
-use crate::table::Step;
+use super::table::Step;
 
 /// Puts bytes, as scripts have them, in the place of each ClientHello of a text.
 pub(crate) fn written_out(text: &str) -> String {

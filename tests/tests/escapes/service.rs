@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::table::{Attempt, World};
+use super::table::{Attempt, World};
 
 /// A service that has an interface of its own: its worlds and attempts are those of the file, in which stands
 ///

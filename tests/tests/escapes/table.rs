@@ -27,8 +27,8 @@ use outport_e2e::dns::Reply;
 use outport_e2e::guest::{Form, workspace};
 use serde::Deserialize;
 
-use crate::hello;
-use crate::service::Service;
+use super::hello;
+use super::service::Service;
 
 /// One file of the table.
 #[derive(Debug, Deserialize)]

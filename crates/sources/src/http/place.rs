@@ -18,6 +18,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use hickory_resolver::TokioResolver;
+use hickory_resolver::lookup_ip::LookupIp;
+use hickory_resolver::net::NetError;
 use outport_policy::Address;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -100,7 +103,7 @@ impl Reach {
     }
 }
 
-/// The system's resolver, of whose answers only those count that a request may lead to.
+/// The name servers and the hosts file of the system, of whose answers only those count that a request may lead to.
 pub(super) struct Guarded(pub(super) Reach);
 
 /// The error of a name that stands for no place that a request may lead to.
@@ -108,13 +111,23 @@ pub(super) struct Guarded(pub(super) Reach);
 #[error("{0}")]
 pub(super) struct Refused(pub(super) FetchErrorKind);
 
+/// What a name stands for, by `/etc/resolv.conf` and `/etc/hosts` as they are now.
+///
+/// The C library is not asked. It would load the modules that `/etc/nsswitch.conf` names, which a static program must not
+/// get from a machine with another C library, nor from an image that brings modules of its own.
+async fn addresses(name: &str) -> Result<LookupIp, NetError> {
+    TokioResolver::builder_tokio()?.build()?.lookup_ip(name).await
+}
+
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         let reach = self.0;
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = addresses(name.as_str()).await?;
             let mut refused = None;
             let permitted: Vec<SocketAddr> = found
+                .iter()
+                .map(|address| SocketAddr::new(address, 0))
                 .filter(|address| match reach.permit(Place::of_address(address.ip())) {
                     Ok(()) => true,
                     Err(kind) => {

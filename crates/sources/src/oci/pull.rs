@@ -25,6 +25,7 @@ use self::paths::check_paths;
 use super::app_cache::AppCache;
 use super::artifact::Artifact;
 use super::image::{Packing, unpack};
+use super::layout::Layout;
 use super::locked_app::LockedApp;
 use super::manifest::{Descriptor, ImageManifest, Manifest, ManifestError};
 use super::reference::{Reference, RegistryHost, Tag};
@@ -57,6 +58,8 @@ pub struct Trust {
     pub require_digest: bool,
     /// Registries, other than those on this machine, that may be asked over plain HTTP.
     pub insecure: Vec<RegistryHost>,
+    /// A directory that has what registries would be asked for.
+    pub layout: Option<Layout>,
 }
 
 /// What was fetched.
@@ -101,6 +104,7 @@ impl Puller<'_> {
     pub async fn pull(&self, reference: &Reference) -> Result<Pulled, PullError> {
         let options = RegistryOptions {
             plain_http: self.trust.insecure.contains(reference.host()),
+            layout: self.trust.layout.clone(),
             ..RegistryOptions::default()
         };
         let registry = Registry::new(self.fetcher, reference.host().clone(), options);
@@ -135,6 +139,11 @@ impl Puller<'_> {
         })
     }
 
+    /// True if what is not in the cache is nowhere. A layout is on this machine.
+    fn is_offline(&self) -> bool {
+        self.fetcher.options().offline && self.trust.layout.is_none()
+    }
+
     /// The digest of what a reference names, and its manifest where that had to be asked for.
     async fn resolve(
         &self,
@@ -151,7 +160,7 @@ impl Puller<'_> {
         let tag = reference
             .tag()
             .expect("INVARIANT: a tag where there is no digest");
-        if self.fetcher.options().offline {
+        if self.is_offline() {
             let known = apps.digest_of_tag(reference, &tag);
             return Ok((known.ok_or(PullError::Offline)?, None, true));
         }
@@ -179,13 +188,13 @@ impl Puller<'_> {
         let not_signed = || PullError::NotSigned {
             digest: digest.clone(),
         };
-        if self.fetcher.options().offline {
+        if self.is_offline() {
             return Err(not_signed());
         }
         let repository = reference.repository();
         let version = Version::Tag(Tag::of_signatures(digest));
         let fetched = match registry.manifest(repository, &version).await {
-            Err(RegistryError::Missing { .. }) => return Err(not_signed()),
+            Err(RegistryError::Missing { .. } | RegistryError::Layout { .. }) => return Err(not_signed()),
             fetched => fetched?,
         };
         let Manifest::Image(manifest) = fetched.manifest else {
@@ -262,7 +271,7 @@ impl Puller<'_> {
         if let Some(bytes) = apps.document(digest) {
             return Ok((Manifest::parse(&bytes, None)?, None));
         }
-        if self.fetcher.options().offline {
+        if self.is_offline() {
             return Err(PullError::Offline);
         }
         let version = Version::Digest(digest.clone());
@@ -282,7 +291,7 @@ impl Puller<'_> {
         if let Some(bytes) = apps.document(&app.digest) {
             return Ok(bytes);
         }
-        if self.fetcher.options().offline {
+        if self.is_offline() {
             return Err(PullError::Offline);
         }
         let repository = reference.repository();
@@ -370,7 +379,7 @@ impl Puller<'_> {
         registry: &Registry<'_>,
     ) -> Result<HashMap<String, PathBuf>, PullError> {
         let repository = reference.repository();
-        let is_offline = self.fetcher.options().offline;
+        let is_offline = self.is_offline();
         let fetched = stream::iter(wanted).map(|blob| async move {
             if is_offline && !matches!(self.cache.find(&blob.digest)?, Found::There(_)) {
                 return Err(PullError::Offline);

@@ -24,6 +24,7 @@ use tokio::sync::OnceCell;
 
 pub use self::error::RegistryError;
 use super::credentials::Credentials;
+use super::layout::Layout;
 use super::manifest::{ACCEPTED, Descriptor, Manifest};
 use super::reference::{RegistryHost, Repository, Tag};
 use super::tree::digest_of;
@@ -53,6 +54,8 @@ pub struct RegistryOptions {
     pub plain_http: bool,
     /// Where its requests may lead, by who named it; by default where those of the client do.
     pub reach: Option<Reach>,
+    /// What has its artifacts in its place: nothing is asked of it then.
+    pub layout: Option<Layout>,
 }
 
 /// A manifest whose digest is verified.
@@ -153,6 +156,9 @@ impl<'f> Registry<'f> {
         repository: &Repository,
         version: &Version,
     ) -> Result<FetchedManifest, RegistryError> {
+        if let Some(layout) = &self.options.layout {
+            return layout.manifest(&self.host, repository, version);
+        }
         let path = format!("{repository}/manifests/{version}");
         let response = self.get(repository, &path, Some(ACCEPTED)).await?;
         let named = || match version {
@@ -202,6 +208,9 @@ impl<'f> Registry<'f> {
         cache: &Cache,
         progress: &dyn Progress,
     ) -> Result<CachedFile, RegistryError> {
+        if let Some(layout) = &self.options.layout {
+            return layout.blob(blob);
+        }
         let name = format!("{}/{repository}", self.host);
         let file = match cache.claim(&blob.digest, &name, progress).await? {
             Claim::There(file) => file,
@@ -234,6 +243,9 @@ impl<'f> Registry<'f> {
     ) -> Result<Vec<u8>, RegistryError> {
         if blob.size > most {
             return Err(self.answer("a small blob"));
+        }
+        if let Some(layout) = &self.options.layout {
+            return layout.small_blob(blob);
         }
         let response = self.get_blob(repository, blob).await?;
         let bytes = response.bytes(blob.size).await;

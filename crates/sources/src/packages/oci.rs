@@ -78,6 +78,7 @@ impl<'f> OciRegistry<'f> {
             credentials: settings.auth.map(|auth| auth.credentials(&name)).transpose()?,
             plain_http,
             reach: Some(reach),
+            ..RegistryOptions::default()
         };
         Ok(Self {
             registry: Registry::new(fetcher, host, options),

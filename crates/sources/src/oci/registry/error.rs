@@ -1,6 +1,9 @@
 //! The reasons why a registry did not give or take something.
 
+use std::path::PathBuf;
+
 use outport_manifest::Digest;
+use outport_policy::text;
 
 use super::super::credentials::CredentialError;
 use super::super::manifest::ManifestError;
@@ -87,6 +90,14 @@ pub enum RegistryError {
         digest: Digest,
         /// The size that it should have.
         size: u64,
+    },
+    /// A directory in the place of the registry.
+    #[error("the OCI layout `{}` {problem}", text::path(directory))]
+    Layout {
+        /// The directory.
+        directory: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
     /// A manifest cannot be used.
     #[error(transparent)]
