@@ -85,7 +85,8 @@ impl Template {
     /// Fills the variables in. The result is secret if one of them is.
     ///
     /// # Errors
-    /// A variable that has no value.
+    /// A variable that has no value, or a text that becomes too long: of a few letters and one long value could be made what no
+    /// machine holds.
     pub fn resolve(&self, variables: &Variables) -> Result<VariableText, TemplateError> {
         let mut text = String::new();
         let mut secret = false;
@@ -96,7 +97,11 @@ impl Template {
                     let value = variables
                         .get(name)
                         .ok_or_else(|| TemplateError::NoValue { name: name.clone() })?;
-                    text.push_str(value.text.expose());
+                    let value_text = value.text.expose();
+                    if text.len().saturating_add(value_text.len()) > LONGEST {
+                        return Err(TemplateError::TooLong { most: LONGEST });
+                    }
+                    text.push_str(value_text);
                     secret |= value.text.is_secret();
                 }
             }
@@ -121,10 +126,19 @@ impl fmt::Debug for Template {
     }
 }
 
+/// Bytes of a template whose variables are filled in.
+const LONGEST: usize = 1 << 20;
+
 /// The reason why a template could not be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateError {
+    /// What it would become is longer than any value need be.
+    #[error("with the values of its variables it is longer than {most} bytes")]
+    TooLong {
+        /// The most bytes that it may have.
+        most: usize,
+    },
     /// Nothing gives the variable a value.
     #[error("the variable `{name}` has no value")]
     NoValue {

@@ -24,6 +24,9 @@ const NAME: &str = "spin.toml";
 /// Manifests are kilobytes. One that is longer is not read, since this is done as root.
 const LONGEST: u64 = 1 << 20;
 
+/// Directories of a PATH.
+const MOST_FOLDERS: usize = 200;
+
 /// What a container is.
 #[derive(Debug)]
 pub(crate) enum Found {
@@ -119,6 +122,7 @@ fn program(container: &Container, image: &Image) -> Result<Option<String>, Failu
             |(_, value)| value,
         );
         path.split(':')
+            .take(MOST_FOLDERS)
             .map(|folder| container.directory.join(folder).join(first))
             .collect()
     };
@@ -128,6 +132,11 @@ fn program(container: &Container, image: &Image) -> Result<Option<String>, Failu
                 path: candidate,
                 error,
             })?;
+            if beginning.starts_with(b"\0asm") {
+                return Err(Failure::WasmCommand {
+                    program: first.clone(),
+                });
+            }
             return match machine(&beginning).filter(|machine| !runs_here(*machine)) {
                 Some(machine) => Err(Failure::ForeignProgram {
                     program: first.clone(),

@@ -12,7 +12,8 @@
 //! | environment and arguments | what is listed in [`OWN`]: how an app is served, what it may use of its container, and denials |
 //! | anything else, said by environment, arguments or a file of the image | the container is refused, by a text that says where it belongs |
 //!
-//! A node on which all images are trusted says so (`trusted-containers`), and nothing is refused here.
+//! A node on which all images are trusted says so (`trusted-containers`), a pod that answers for its image too ([`TRUSTED`]), and
+//! nothing is refused here. Of all others no code is fetched, since what fetches goes where the image says, past the lists.
 //!
 //! containerd hands on annotations of pods that its configuration names for the handler (`pod_annotations`). An image has no
 //! annotations there, and its `VOLUME`s, which containerd mounts with content of the image, are known by where they lie.
@@ -21,12 +22,15 @@ use std::path::{Component, Path};
 
 use outport_policy::text;
 
-use crate::container::Container;
+use crate::container::{Container, Mount};
 use crate::image::{Entry, Image};
 use crate::report::Failure;
 
 /// The annotation with options of `outport up`, between white space.
 pub(crate) const ANNOTATION: &str = "outport.dev/options";
+
+/// The annotation by which a pod answers for its image: `true`, and what the image says is as good as what the pod says.
+pub(crate) const TRUSTED: &str = "outport.dev/trusted";
 
 /// Where SpinKube mounts a runtime config file.
 pub(crate) const RUNTIME_CONFIG: &str = "/runtime-config.toml";
@@ -91,9 +95,19 @@ const OF_FILES: [(&str, &str); 4] = [
 
 /// Refuses a container whose environment or arguments say what is not theirs.
 pub(crate) fn require_own(container: &Container, arguments: &[String], image: &Image) -> Result<(), Failure> {
+    if let Some(volume) = container.mounts.iter().find(|mount| mount.is_of_image()) {
+        return Err(Failure::VolumeOfImage {
+            path: volume.destination.clone(),
+        });
+    }
     for (name, value) in container.variables() {
         if let Some((_, option)) = OF_FILES.iter().find(|(own, _)| *own == name) {
             require_mounted(container, image, &format!("`{name}`"), option, value)?;
+        } else if name.starts_with("OTEL_EXPORTER_") {
+            return Err(Failure::NotOwn {
+                what: format!("the variable `{}`", text::quote(name)),
+                annotation: format!("{TRUSTED}: \"true\""),
+            });
         } else if !is_own_variable(name) {
             let option = name.trim_start_matches(PREFIX).replace('_', "-").to_lowercase();
             return Err(not_own(format!("the variable `{}`", text::quote(name)), &option));
@@ -121,7 +135,14 @@ fn is_own_variable(name: &str) -> bool {
         return true;
     };
     let option = own.replace('_', "-").to_lowercase();
-    OWN_VARIABLES.contains(&name) || OWN.contains(&option.as_str())
+    OWN_VARIABLES.contains(&name) || OWN.contains(&option.as_str()) || is_of_a_service(own)
+}
+
+/// True of what a kubelet tells of a Service called `outport-…`: `SERVICE_HOST`, `PORT_80_TCP_ADDR`. No option is called like that.
+fn is_of_a_service(own: &str) -> bool {
+    let name = format!("_{own}");
+    ["_SERVICE_HOST", "_PORT"].iter().any(|end| name.ends_with(end))
+        || ["_SERVICE_PORT", "_PORT_"].iter().any(|part| name.contains(part))
 }
 
 /// Options have two dashes, and a value behind `=` or as the next argument, which begins with no dash. Of those with one dash
@@ -161,7 +182,7 @@ pub(crate) fn is_of_pod(path: &Path, image: &Image) -> bool {
     let climbs = path
         .components()
         .any(|component| component == Component::ParentDir);
-    !climbs && image.mount_of(path).is_some_and(|mount| !mount.is_of_image())
+    !climbs && image.mount_of(path).is_some_and(Mount::is_of_pod)
 }
 
 fn require_mounted(
@@ -185,6 +206,6 @@ fn require_mounted(
 fn not_own(what: String, option: &str) -> Failure {
     Failure::NotOwn {
         what,
-        option: text::quote(option).to_string(),
+        annotation: format!("{ANNOTATION}: --{} …", text::quote(option)),
     }
 }

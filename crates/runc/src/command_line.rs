@@ -33,7 +33,7 @@ pub(crate) enum Unseen {
 }
 
 /// The file of `--log`.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Log {
     pub(crate) file: Option<PathBuf>,
     pub(crate) format: LogFormat,
@@ -78,11 +78,13 @@ impl CommandLine {
         };
         if command.is_some_and(|command| command == "create" || command == "run") {
             let mut bundle = PathBuf::from(".");
-            options(&mut rest, &OF_CREATE, |name, value| {
+            let mut option = |name: &str, value: &OsStr| {
                 if matches!(name, "bundle" | "b") {
                     bundle = Path::new(value).to_owned();
                 }
-            });
+            };
+            // They count behind the container's name as well.
+            while options(&mut rest, &OF_CREATE, &mut option).is_some() {}
             line.bundle = Some(bundle);
         }
         line
@@ -143,7 +145,8 @@ mod tests {
             ("run --detach --bundle /b shop", Some("/b")),
             ("--debug --systemd-cgroup run --no-pivot shop", Some(".")),
             ("create --pid-file --bundle shop", Some(".")),
-            ("create shop --bundle /b", Some(".")),
+            ("create shop --bundle /b", Some("/b")),
+            ("run shop --pid-file /p -b /b", Some("/b")),
             ("create --of-tomorrow --bundle /b shop", Some("/b")),
             ("--root create start shop", None),
             ("start shop", None),

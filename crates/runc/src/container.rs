@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::authority::ANNOTATION;
+use crate::authority::{ANNOTATION, TRUSTED};
 use crate::bundle::Bundle;
 use crate::report::Failure;
+use crate::settings::Settings;
 
 /// Annotations by which a container says that it is the one that holds a pod's namespaces, and runs no image of a user's:
 /// those of containerd and of CRI-O.
@@ -42,6 +43,8 @@ pub(crate) struct Container {
     pub(crate) mounts: Vec<Mount>,
     /// What the pod says by [`ANNOTATION`].
     pub(crate) pods_options: Vec<String>,
+    /// True if the pod answers for its image by [`TRUSTED`].
+    pub(crate) pod_trusts_image: bool,
 }
 
 /// Something that is mounted into it.
@@ -133,7 +136,22 @@ impl Container {
                 Some(Value::String(options)) => options.split_whitespace().map(str::to_owned).collect(),
                 Some(_) => return Err(failure(&format_args!("the annotation `{ANNOTATION}` is no text"))),
             },
+            pod_trusts_image: match read.annotations.get(TRUSTED) {
+                None => false,
+                Some(value) if value == "false" => false,
+                Some(value) if value == "true" => true,
+                Some(_) => {
+                    return Err(failure(&format_args!(
+                        "the annotation `{TRUSTED}` is neither `true` nor `false`"
+                    )));
+                }
+            },
         })
+    }
+
+    /// True if what its image says is as good as what its pod says.
+    pub(crate) fn is_trusted(&self, settings: &Settings) -> bool {
+        settings.trusted_containers || self.pod_trusts_image
     }
 
     /// The variables of its environment that have a value.
@@ -170,6 +188,17 @@ impl Mount {
             })
         };
         self.bound.as_ref().is_some_and(lies_in)
+    }
+}
+
+impl Mount {
+    /// True of a file or directory that the pod has mounted. What is below the system's own directories leads anywhere
+    /// (`/proc/self/root`).
+    pub(crate) fn is_of_pod(&self) -> bool {
+        let is_systems = ["/proc", "/sys", "/dev"]
+            .iter()
+            .any(|own| self.destination.starts_with(own));
+        self.bound.is_some() && !self.is_of_image() && !is_systems
     }
 }
 

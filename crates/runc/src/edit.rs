@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::app::AppManifest;
 use crate::artifact::Artifact;
-use crate::authority::{RUNTIME_CONFIG, is_of_pod};
+use crate::authority::RUNTIME_CONFIG;
 use crate::container::Container;
 use crate::image::{Entry, Image, MountPoint, cleaned};
 use crate::report::Failure;
@@ -34,6 +34,9 @@ const LAYOUT: &str = "/.outport/image";
 
 /// Where an app keeps what it keeps, beside its manifest, as Spin has it.
 const STATE: &str = ".spin";
+
+/// The ids, with commas between them, of the components that are to be there.
+const RETAINED: &str = "SPIN_COMPONENTS_TO_RETAIN";
 
 /// Where SpinKube's apps are reached.
 const LISTEN: &str = "0.0.0.0:80";
@@ -89,10 +92,15 @@ impl Edit {
         let options = [&settings.options, &container.pods_options];
         edit.arguments.extend(options.into_iter().flatten().cloned());
         edit.give_defaults(container, image)?;
-        edit.give_cache(container, image, settings);
+        edit.give_cache(container, settings);
         if let App::Manifest(manifest) = app {
             edit.arguments.extend(manifest.options.iter().cloned());
             edit.give_state(container, image, manifest)?;
+        }
+        edit.retain_components(container);
+        // The image brings its code. What it names elsewhere would be fetched by the host, which no list holds.
+        if !container.is_trusted(settings) && !edit.arguments.iter().any(|argument| argument == "--offline") {
+            edit.arguments.push("--offline".to_owned());
         }
         Ok(edit)
     }
@@ -110,14 +118,21 @@ impl Edit {
         Ok(())
     }
 
+    /// Of the components those that SpinKube's selective deployment names.
+    fn retain_components(&mut self, container: &Container) {
+        let named = container.variables().filter(|(name, _)| *name == RETAINED).last();
+        let named = named.into_iter().flat_map(|(_, ids)| ids.split(','));
+        let ids = named.map(str::trim).filter(|id| !id.is_empty());
+        self.arguments.extend(ids.map(|id| format!("--component={id}")));
+    }
+
     /// A cache, where the pod has not mounted one. That of the image is passed over, since code in it would be run as it is.
-    fn give_cache(&mut self, container: &Container, image: &Image, settings: &Settings) {
-        let is_settled = container.variables().any(|(name, value)| match name {
+    fn give_cache(&mut self, container: &Container, settings: &Settings) {
+        let is_trusted = container.is_trusted(settings);
+        let is_settled = container.variables().any(|(name, _)| match name {
             // What it may say was looked at before.
             "OUTPORT_CACHE_DIR" => true,
-            "CACHE_DIRECTORY" | "XDG_CACHE_HOME" => {
-                settings.trusted_containers || is_of_pod(Path::new(value), image)
-            }
+            "CACHE_DIRECTORY" | "XDG_CACHE_HOME" => is_trusted,
             _ => false,
         });
         if !is_settled {

@@ -194,6 +194,23 @@ allowed_outbound_hosts = ["*://{{ db }}:5432"]
     }
 
     #[test]
+    fn a_value_that_is_used_without_end_is_a_mistake() {
+        let uses = "{{ db }}".repeat(20_000);
+        let text = APP.replace("{{ db }}", &uses);
+        let value = "x".repeat(400_000);
+        let said = read_text(&text, &[("SPIN_VARIABLE_DB", &value)]).expect_err("it is too long");
+        assert!(
+            said.contains("longer than 1048576 bytes") && said.len() < 2_000,
+            "{said}"
+        );
+        let short = read_text(&text, &[("SPIN_VARIABLE_DB", "x/")]).expect_err("no entry");
+        assert!(
+            short.contains("is refused: line 12") && short.len() < 2_000,
+            "{short}"
+        );
+    }
+
+    #[test]
     fn text_that_is_made_to_be_slow_or_deep_ends() {
         let deep = format!("a = {}{}", "[".repeat(400_000), "]".repeat(400_000));
         let wide = format!("a = [{}]", "{},".repeat(300_000));

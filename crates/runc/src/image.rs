@@ -12,9 +12,11 @@
 //! Which mount covers a path is decided by its text. A link that leads into a volume is therefore not followed into it, but
 //! to what the image has in that place: what is not found so is said to be missing.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
@@ -57,6 +59,9 @@ pub(crate) enum MountPoint {
 
 const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
 
+/// Directories of a root that no link may lead a mount to.
+const NO_PLACES: [&str; 4] = [".outport", "proc", "sys", "dev"];
+
 /// How often a path is resolved again which was renamed meanwhile.
 const TRIES: u32 = 8;
 
@@ -78,6 +83,63 @@ impl Image {
     /// True if a path is of the image, and not of something that is mounted there.
     pub(crate) fn is_in_image(&self, path: &Path) -> bool {
         self.covering(path).is_none()
+    }
+
+    /// Refuses mounts that links of the image lead to where something of Outport's or the system's is: what a mount covers, and is
+    /// covered by, is judged by its text.
+    pub(crate) fn require_straight_ways(&self) -> Result<(), Failure> {
+        for mount in &self.mounts {
+            let destination = cleaned(&mount.destination);
+            if !self
+                .is_straight(&destination)
+                .map_err(|error| failure(&destination, error))?
+            {
+                return Err(Failure::CrookedMount { path: destination });
+            }
+        }
+        Ok(())
+    }
+
+    /// True if there is no link on the way to a path, or if they lead to an ordinary place.
+    fn is_straight(&self, path: &Path) -> rustix::io::Result<bool> {
+        match resolve(&self.root, path, IN_ROOT.union(ResolveFlags::NO_SYMLINKS)) {
+            Err(Errno::LOOP) => {}
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => return Ok(true),
+            Err(error) => return Err(error),
+        }
+        let root = rustix::fs::readlinkat(CWD, own_link(&self.root), Vec::new())?;
+        let root = PathBuf::from(OsString::from_vec(root.into_bytes()));
+        for above in path.ancestors() {
+            match resolve(&self.root, above, IN_ROOT) {
+                Ok(found) => {
+                    let place = rustix::fs::readlinkat(CWD, own_link(&found), Vec::new())?;
+                    let place = PathBuf::from(OsString::from_vec(place.into_bytes()));
+                    // What is not below the root any more was moved meanwhile.
+                    let Ok(place) = place.strip_prefix(&root) else {
+                        return Ok(false);
+                    };
+                    let first = place
+                        .components()
+                        .next()
+                        .map(|component| component.as_os_str().to_owned());
+                    return Ok(first.is_none_or(|first| !NO_PLACES.iter().any(|own| first == *own)));
+                }
+                // A link that leads nowhere yet leads somewhere once that is mounted.
+                Err(Errno::NOENT) if self.is_link(above)? => return Ok(false),
+                Err(Errno::NOENT) => {}
+                Err(_) => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_link(&self, path: &Path) -> rustix::io::Result<bool> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        match openat2(&self.root, path, flags, Mode::empty(), IN_ROOT) {
+            Ok(found) => Ok(FileType::from_raw_mode(fstat(&found)?.st_mode) == FileType::Symlink),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// What is mounted over a path, by the path's text.
@@ -203,9 +265,13 @@ fn resolve(root: &OwnedFd, path: &Path, resolve: ResolveFlags) -> rustix::io::Re
     }
 }
 
+fn own_link(found: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", found.as_raw_fd())
+}
+
 /// Opens to be read what was examined, whatever its name leads to by now.
 fn reopen(found: &OwnedFd) -> io::Result<Content> {
-    let link = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let link = own_link(found);
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     Ok(Content(open(link, flags, Mode::empty())?.into()))
 }
@@ -313,6 +379,56 @@ mod tests {
             matches!(round, Entry::Other(what) if what.contains("circle")),
             "{round:?}"
         );
+    }
+
+    #[test]
+    fn a_mount_that_links_lead_elsewhere_is_noticed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        fs::create_dir_all(root.join("run/lock")).expect("folders");
+        fs::create_dir_all(root.join("proc/self/root/.outport")).expect("folders");
+        fs::create_dir_all(root.join("w/x")).expect("folders");
+        fs::create_dir_all(root.join("var")).expect("folders");
+        fs::create_dir_all(root.join("etc")).expect("folders");
+        for (link, to) in [
+            ("var/run", "/run"),
+            ("var/lock", "../run/lock"),
+            ("w/x/y", "/proc/self/root/.outport"),
+            ("w/x/own", "/.outport"),
+            ("w/climbing", "../../../.outport"),
+            ("w/dangling", "/nowhere"),
+            ("w/system", "/sys"),
+            ("w/round", "round"),
+            ("w/twice", "/w/x/own"),
+        ] {
+            symlink(to, root.join(link)).expect("a link");
+        }
+        let rows = [
+            ("/proc", true),
+            ("/etc/hosts", true),
+            ("/new/below", true),
+            ("/run/lock/x", true),
+            ("/var/run/secrets/kubernetes.io/serviceaccount", true),
+            ("/var/lock", true),
+            ("/w/x/y", false),
+            ("/w/x/y/below", false),
+            ("/w/x/own", false),
+            ("/w/x/own/outport", false),
+            ("/w/climbing", false),
+            ("/w/dangling", false),
+            ("/w/dangling/below", false),
+            ("/w/system/fs", false),
+            ("/w/round", false),
+            ("/w/twice", false),
+        ];
+        for (path, is_straight) in rows {
+            let mount = Mount {
+                destination: path.into(),
+                bound: None,
+            };
+            let image = image(root, vec![mount]);
+            assert_eq!(image.require_straight_ways().is_ok(), is_straight, "{path}");
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@
 mod app;
 mod artifact;
 mod authority;
+mod bounds;
 mod bundle;
 mod command_line;
 mod container;
@@ -45,6 +46,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::app::Found;
+use crate::bounds::Bounds;
 use crate::bundle::Bundle;
 use crate::command_line::{CommandLine, Unseen};
 use crate::container::Container;
@@ -68,7 +70,7 @@ fn become_runc(line: &CommandLine, arguments: &[OsString]) -> Result<std::conver
     let settings = Settings::read()?;
     let runc = programs::runc(&settings)?;
     if let Some(bundle) = &line.bundle {
-        prepare(bundle, &settings)?;
+        prepare(bundle, &settings, Bounds::start(line.log.clone()))?;
     }
     match line
         .unseen
@@ -82,16 +84,19 @@ fn become_runc(line: &CommandLine, arguments: &[OsString]) -> Result<std::conver
 }
 
 /// Makes the container of a bundle one of Outport's, if it is an app.
-fn prepare(path: &Path, settings: &Settings) -> Result<(), Failure> {
+fn prepare(path: &Path, settings: &Settings, bounds: Bounds) -> Result<(), Failure> {
     let mut bundle = Bundle::read(path)?;
     let container = Container::of(&bundle)?;
     if container.is_sandbox {
         return Ok(());
     }
     let image = Image::open(&container)?;
-    let require_own = |arguments: &[String]| match settings.trusted_containers {
-        true => Ok(()),
-        false => authority::require_own(&container, arguments, &image),
+    image.require_straight_ways()?;
+    let require_own = |arguments: &[String]| {
+        if container.is_trusted(settings) {
+            return Ok(());
+        }
+        authority::require_own(&container, arguments, &image)
     };
     let app = match app::find(&container, &image) {
         Ok(Found::App(manifest)) => {
@@ -103,6 +108,8 @@ fn prepare(path: &Path, settings: &Settings) -> Result<(), Failure> {
         Ok(Found::Program(program)) => return Err(Failure::OrdinaryContainer { program }),
         Err(none @ Failure::NoManifest { .. }) => {
             require_own(&[])?;
+            // What comes has bounds of its own, and starts another program.
+            drop(bounds);
             let brought = artifact::bring(&container, &image, path, settings)?;
             App::Artifact(brought.ok_or(none)?)
         }

@@ -67,13 +67,13 @@ pub(crate) enum Failure {
     TwoConfigurations,
     #[error(
         "the container has {what}, which its image may have set and must not decide; let the pod say it, by the annotation \
-         `outport.dev/options: --{option} …`, or the node, by `options` in /etc/outport/runc.toml"
+         `{annotation}`, or the node, in its runc.toml"
     )]
-    NotOwn { what: String, option: String },
+    NotOwn { what: String, annotation: String },
     #[error(
         "{by} gives {}, which is the image's and nothing that the pod mounts; mount it, or let the pod say \
          `outport.dev/options: --{option} …` as an annotation",
-        text::path(path)
+        text::quote(&path.to_string_lossy())
     )]
     FileOfImage {
         by: String,
@@ -116,7 +116,28 @@ pub(crate) enum Failure {
         text::quote(types)
     )]
     NoAppArtifact { reference: String, types: String },
-    #[error("{} of the container cannot be looked at: {error}", text::path(path))]
+    #[error(
+        "looking at the image took longer than {seconds} s; its manifest, its paths or its PATH are too many or too long"
+    )]
+    TooLong { seconds: u64 },
+    #[error(
+        "the image asks for a volume at {} (`VOLUME`), which is filled with what the image has, and where it lies decides the image; \
+         take it out, let the pod mount one, or let it answer for its image by the annotation `outport.dev/trusted: \"true\"`",
+        text::quote(&path.to_string_lossy())
+    )]
+    VolumeOfImage { path: PathBuf },
+    #[error(
+        "something is mounted at {}, and links of the image lead that to where Outport or the node has something of its own; take \
+         them out of the image",
+        text::quote(&path.to_string_lossy())
+    )]
+    CrookedMount { path: PathBuf },
+    #[error(
+        "the command `{}` of the image is a WebAssembly file, and what Outport runs is an app: add a spin.toml that names it",
+        text::quote(program)
+    )]
+    WasmCommand { program: String },
+    #[error("{} of the container cannot be looked at: {error}", text::quote(&path.to_string_lossy()))]
     Image { path: PathBuf, error: io::Error },
 }
 
@@ -158,16 +179,24 @@ impl Failure {
 
 /// Says it where runc would: on standard error, and in the log. A log that cannot be written to is no reason to say less.
 pub(crate) fn report(failure: &Failure, log: &Log) {
-    let message = failure.to_string();
+    // As long as an event of Kubernetes, and in any case shorter than a pipe that nobody reads from.
+    let mut message = failure.to_string();
+    if let Some((end, _)) = message.char_indices().nth(LONGEST) {
+        message.truncate(end);
+        message.push('…');
+    }
     let time = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
     let line = line(&message, &time, log.format);
-    // runc writes to standard error what its log says, and the log itself there if it has no file.
-    let _ = writeln!(io::stderr(), "{line}");
     if let Some(file) = &log.file {
         let opened = OpenOptions::new().append(true).create(true).open(file);
         let _ = opened.and_then(|mut file| writeln!(file, "{line}"));
     }
+    // runc writes to standard error what its log says, and the log itself there if it has no file.
+    let _ = writeln!(io::stderr(), "{line}");
 }
+
+/// Characters of a message; an event has 1,024.
+const LONGEST: usize = 900;
 
 fn line(message: &str, time: &str, format: LogFormat) -> String {
     match format {
@@ -203,6 +232,23 @@ mod tests {
         };
         let said = failure.to_string();
         assert!(said.len() < 500 && !said.contains(['\n', '\u{1b}']), "{said}");
+    }
+
+    #[test]
+    fn a_message_has_the_length_of_an_event() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("log.json");
+        let log = Log {
+            file: Some(file.clone()),
+            format: LogFormat::Json,
+        };
+        let problem = "ü".repeat(200_000);
+        report(&Failure::settings(Path::new("/etc/x"), &problem), &log);
+        let line = std::fs::read_to_string(file).expect("the log");
+        let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        let said = line["msg"].as_str().expect("a message");
+        assert_eq!(said.chars().count(), LONGEST + 1);
+        assert!(said.ends_with('…'), "{said}");
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::command_line::Log;
+
 use super::*;
 
 /// A bundle whose image has nothing in it yet.
@@ -36,7 +38,7 @@ impl Made {
             "annotations": { "io.kubernetes.cri.container-type": "container" },
             "root": { "path": "rootfs" },
             "process": { "args": arguments, "cwd": "/", "env": ["PATH=/bin"], "user": { "uid": 65532, "gid": 1 } },
-            "mounts": [{ "destination": "/proc", "type": "proc", "source": "proc" }],
+            "mounts": [{ "destination": "/etc/shop", "type": "bind", "source": "/var/lib/kubelet/pods/1/volumes/shop" }],
         });
         Self {
             folder,
@@ -70,7 +72,8 @@ impl Made {
     fn prepared(&self) -> Result<Value, String> {
         let file = self.folder.path().join("config.json");
         fs::write(&file, self.configuration.to_string()).expect("a file of our own");
-        prepare(self.folder.path(), &self.settings).map_err(|failure| failure.to_string())?;
+        prepare(self.folder.path(), &self.settings, Bounds::start(Log::default()))
+            .map_err(|failure| failure.to_string())?;
         Ok(serde_json::from_slice(&fs::read(file).expect("it is there")).expect("JSON"))
     }
 }
@@ -128,6 +131,7 @@ fn what_a_container_is_follows_from_its_command_and_its_image() {
         let edited = made.prepared().expect(what);
         let mut arguments = vec!["/.outport/outport", "up", "-f"];
         arguments.extend(expected);
+        arguments.push("--offline");
         assert_eq!(edited["process"]["args"], json!(arguments), "{what}");
     }
     let rows = [
@@ -216,8 +220,8 @@ fn an_app_gets_its_program_its_places_and_spinkubes_defaults() {
 fn what_somebody_said_stays() {
     let own = json!([
         "OUTPORT_LISTEN=0.0.0.0:1",
-        "OUTPORT_CACHE_DIR=/proc/c",
-        "RUNTIME_CONFIG_FILE=/proc/r",
+        "OUTPORT_CACHE_DIR=/etc/shop/c",
+        "RUNTIME_CONFIG_FILE=/etc/shop/r",
         "SPIN_STATE_DIR=/s"
     ]);
     let made = Made::new(&["/spin.toml"])
@@ -252,16 +256,25 @@ fn options_of_the_node_stand_before_those_of_the_pod() {
         "7",
         "--grace",
         "1s",
+        "--offline",
     ]);
     assert_eq!(edited["process"]["args"], expected);
     let annotated = json!({ "outport.dev/options": " --allow-udp\n--max-sent 1G/1h" });
     let edited = made.with("/annotations", annotated).prepared().expect("an app");
-    let expected = json!(["7", "--allow-udp", "--max-sent", "1G/1h", "--grace", "1s"]);
+    let expected = json!([
+        "7",
+        "--allow-udp",
+        "--max-sent",
+        "1G/1h",
+        "--grace",
+        "1s",
+        "--offline"
+    ]);
     let arguments = edited["process"]["args"].as_array().expect("arguments");
     assert_eq!(json!(arguments[6..]), expected);
     let mut made = Made::new(&["/spin.toml"]).app("");
     made.settings.config = Some("/etc/outport/pods".into());
-    let made = made.with("/process/env", json!(["OUTPORT_CONFIG=/proc/mine.toml"]));
+    let made = made.with("/process/env", json!(["OUTPORT_CONFIG=/etc/shop/mine.toml"]));
     let said = made.prepared().expect_err("two configurations");
     assert!(said.contains("`OUTPORT_CONFIG`"), "{said}");
 }
@@ -278,6 +291,11 @@ fn what_an_image_may_have_said_lifts_nothing() {
         with_variable("OUTPORT_ALLOW_UDP="),
         with_variable("OUTPORT_DISALLOWED_OUTBOUND_HOSTS=*://192.0.2.1:*"),
         with_variable("OUTPORT_LOG=debug"),
+        // Of a Service called `outport` or `outport-web`.
+        with_variable("OUTPORT_SERVICE_HOST=10.0.0.1"),
+        with_variable("OUTPORT_PORT=tcp://10.0.0.1:80"),
+        with_variable("OUTPORT_WEB_PORT_80_TCP_ADDR=10.0.0.1"),
+        with_variable("OUTPORT_WEB_SERVICE_PORT_HTTP=80"),
         with_variable("SPIN_VARIABLE_OUTPORT_CONFIG=/x"),
         with_argument(&["--listen", "0.0.0.0:8080", "-q", "--audit-denials", "--grace=1s"]),
     ];
@@ -341,12 +359,11 @@ fn what_an_image_may_have_said_lifts_nothing() {
 #[test]
 fn a_settings_file_is_one_that_the_pod_mounts() {
     let volume = "/var/lib/kubelet/pods/1/volumes/kubernetes.io~secret/config";
-    let of_image = "/var/lib/containerd/io.containerd.grpc.v1.cri/containers/1/volumes/2";
     let rows = [
         ("RUNTIME_CONFIG_FILE=/etc/shop/r.toml", volume, true),
         ("OUTPORT_RUNTIME_CONFIG_FILE=etc/shop/r.toml", volume, true),
         ("OUTPORT_CONFIG=/etc/shop/o.toml", volume, true),
-        ("OUTPORT_CONFIG=/etc/shop/o.toml", of_image, false),
+        ("OUTPORT_CONFIG=/proc/self/root/o.toml", volume, false),
         ("RUNTIME_CONFIG_FILE=/etc/shop/../r.toml", volume, false),
         ("RUNTIME_CONFIG_FILE=/link/../etc/shop/r.toml", volume, false),
         ("RUNTIME_CONFIG_FILE=/etc/shop.toml", volume, false),
@@ -381,12 +398,92 @@ fn a_settings_file_is_one_that_the_pod_mounts() {
 }
 
 #[test]
+fn what_only_the_system_mounts_is_not_the_pods() {
+    for destination in ["/proc", "/sys", "/dev/shm"] {
+        let path = format!("{destination}/self/root/o.toml");
+        for kind in ["proc", "bind"] {
+            let made = Made::new(&["/spin.toml"])
+                .app("")
+                .with("/process/env", json!([format!("RUNTIME_CONFIG_FILE={path}")]))
+                .with(
+                    "/mounts/0",
+                    json!({ "destination": destination, "type": kind, "source": "proc" }),
+                );
+            let said = made.prepared().expect_err("the system's");
+            assert!(said.contains("is the image's"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn an_image_that_is_not_trusted_has_no_volumes_no_collector_and_fetches_nothing() {
+    let volume = "/var/lib/containerd/io.containerd.grpc.v1.cri/containers/1/volumes/2";
+    let made = || Made::new(&["/spin.toml"]).app("");
+    let with_volume = || {
+        made().with(
+            "/mounts/0",
+            json!({ "destination": "/data", "type": "bind", "source": volume }),
+        )
+    };
+    let collector = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://127.0.0.1:4318";
+    let with_collector = || made().with("/process/env", json!([collector]));
+    let offline = |edited: &Value| {
+        let arguments = edited["process"]["args"].as_array().expect("arguments");
+        arguments
+            .iter()
+            .filter(|argument| *argument == "--offline")
+            .count()
+    };
+    for (refused, expected) in [
+        (with_volume(), "volume at /data"),
+        (with_collector(), "`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`"),
+    ] {
+        let said = refused.prepared().expect_err(expected);
+        assert!(
+            said.contains(expected) && said.contains("`outport.dev/trusted: \"true\"`"),
+            "{said}"
+        );
+    }
+    assert_eq!(offline(&made().prepared().expect("an app")), 1);
+    let twice = Made::new(&["/spin.toml", "--offline"]).app("");
+    assert_eq!(offline(&twice.prepared().expect("an app")), 1);
+    for trusted in [made(), with_volume(), with_collector()] {
+        let annotated = json!({ "outport.dev/trusted": "true" });
+        let edited = trusted
+            .with("/annotations", annotated)
+            .prepared()
+            .expect("an app");
+        assert_eq!(offline(&edited), 0);
+    }
+    let odd = made().with("/annotations", json!({ "outport.dev/trusted": "yes" }));
+    assert!(
+        odd.prepared()
+            .expect_err("neither")
+            .contains("neither `true` nor `false`")
+    );
+}
+
+#[test]
+fn spinkubes_selection_of_components_is_kept() {
+    let made = Made::new(&["/spin.toml"])
+        .app("")
+        .with("/process/env", json!(["SPIN_COMPONENTS_TO_RETAIN=web, ,cart"]));
+    let edited = made.prepared().expect("an app");
+    let arguments = edited["process"]["args"].to_string();
+    assert!(
+        arguments.contains(r#""--component=web","--component=cart""#),
+        "{arguments}"
+    );
+}
+
+#[test]
 fn the_cache_of_an_image_is_passed_over() {
     for (line, is_given) in [
         ("XDG_CACHE_HOME=/cache", true),
         ("CACHE_DIRECTORY=/cache:/proc", true),
         ("XDG_CACHE_HOME=/proc/../cache", true),
-        ("XDG_CACHE_HOME=/proc/cache", false),
+        ("XDG_CACHE_HOME=/etc/shop", true),
+        ("OUTPORT_CACHE_DIR=/etc/shop", false),
         ("HOME=/", true),
     ] {
         let made = Made::new(&["/spin.toml"])
@@ -429,12 +526,8 @@ fn a_container_is_made_again_in_the_root_of_an_earlier_one() {
         configuration: edited,
         ..made
     };
-    assert!(
-        again
-            .prepared()
-            .expect_err("a volume")
-            .contains("has a volume at /.outport/outport")
-    );
+    let said = again.prepared().expect_err("edited already");
+    assert!(said.contains("/.outport/"), "{said}");
 }
 
 #[test]

@@ -219,8 +219,8 @@ fn a_user_that_may_not_listen_on_port_80_and_a_root_without_a_place_say_so() {
             "no-place",
             Wanted::image("not-root")
                 .read_only()
-                .variable("OUTPORT_AUDIT_LOG", "/audit.jsonl"),
-            "/audit.jsonl",
+                .variable("OUTPORT_ACCESS_LOG", "/access.log"),
+            "/access.log",
         ),
     ];
     for (what, wanted, expected) in pods {

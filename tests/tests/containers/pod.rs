@@ -47,18 +47,19 @@ pub(super) struct Container<'n> {
 impl<'n> Pod<'n> {
     /// Starts a pod with its sandbox alone.
     pub(super) fn start(node: &'n Node, handler: &str) -> Self {
-        Self::with_options(node, handler, None)
+        Self::annotated(node, handler, &[])
     }
 
-    /// The same, with an annotation that has options of `outport up`.
-    pub(super) fn with_options(node: &'n Node, handler: &str, options: Option<&str>) -> Self {
-        Self::try_start(node, handler, options).unwrap_or_else(|refused| panic!("{refused}\n{}", node.logs()))
+    /// The same, with annotations of `outport.dev`.
+    pub(super) fn annotated(node: &'n Node, handler: &str, annotations: &[(&str, &str)]) -> Self {
+        Self::try_start(node, handler, annotations)
+            .unwrap_or_else(|refused| panic!("{refused}\n{}", node.logs()))
     }
 
-    fn try_start(node: &'n Node, handler: &str, options: Option<&str>) -> Result<Self, Refused> {
+    fn try_start(node: &'n Node, handler: &str, annotations: &[(&str, &str)]) -> Result<Self, Refused> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("pod-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let config = config(node, &name, format!("{}/{name}", cgroup()), options);
+        let config = config(node, &name, format!("{}/{name}", cgroup()), annotations);
         let request = RunPodSandboxRequest {
             config: Some(config.clone()),
             runtime_handler: handler.to_owned(),
@@ -150,7 +151,7 @@ impl<'n> Pod<'n> {
         Some(ManuallyDrop::new(Pod {
             node,
             id,
-            config: config(node, &name, parent, None),
+            config: config(node, &name, parent, &[]),
             network: "/proc/self/ns/net".to_owned(),
             address,
         }))
@@ -205,7 +206,7 @@ impl<'n> Pod<'n> {
 /// The variable that says in which pod a process of the tests is.
 const AROUND: &str = "OUTPORT_TEST_INSIDE_POD";
 
-fn config(node: &Node, name: &str, cgroup_parent: String, options: Option<&str>) -> PodSandboxConfig {
+fn config(node: &Node, name: &str, cgroup_parent: String, annotations: &[(&str, &str)]) -> PodSandboxConfig {
     PodSandboxConfig {
         metadata: Some(PodSandboxMetadata {
             name: name.to_owned(),
@@ -214,9 +215,9 @@ fn config(node: &Node, name: &str, cgroup_parent: String, options: Option<&str>)
         }),
         hostname: name.to_owned(),
         log_directory: node.path("logs").join(name).to_string_lossy().into_owned(),
-        annotations: options
-            .map(|options| ("outport.dev/options".to_owned(), options.to_owned()))
-            .into_iter()
+        annotations: annotations
+            .iter()
+            .map(|(name, value)| (format!("outport.dev/{name}"), (*value).to_owned()))
             .collect(),
         linux: Some(LinuxPodSandboxConfig { cgroup_parent }),
     }

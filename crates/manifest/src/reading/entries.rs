@@ -10,6 +10,8 @@
 //! | an entry | permitted; if a secret is in it, it is shown as it is written, and a warning says what is shown all the same |
 //! | anything else | a problem that names entry, variables and values (`***` for a secret one) |
 
+use std::collections::BTreeSet;
+
 use outport_policy::{Entry, EntryError, Location};
 
 use crate::reading::component::{Component, read_template};
@@ -21,6 +23,7 @@ use crate::report::remark::Remark;
 use crate::source::Located;
 use crate::template::{Template, TemplateError};
 use crate::values::filled_in::FilledIn;
+use crate::values::variable::VariableName;
 use crate::variables::Variables;
 
 /// One string of `allowed_outbound_hosts`.
@@ -127,6 +130,9 @@ impl OutboundEntry {
     }
 }
 
+/// Variables whose values a message shows.
+const MOST_SHOWN: usize = 8;
+
 /// The result of filling in an entry with variables.
 enum Filled {
     Entry(Entry),
@@ -141,6 +147,10 @@ fn fill_in(template: &Template, variables: &Variables, location: &Location) -> F
         Err(TemplateError::NoValue { name }) => {
             let (template, variable) = (template.to_string(), name.to_string());
             return Filled::LeftOut(Remark::UnresolvedEntry { template, variable });
+        }
+        Err(error) => {
+            let template = template.to_string();
+            return Filled::Wrong(Mistake::LongEntry { template, error });
         }
     };
     if let Some(left) = what_is_left_of_an_optional_endpoint(text.expose()) {
@@ -163,9 +173,11 @@ fn fill_in(template: &Template, variables: &Variables, location: &Location) -> F
         ),
         Ok(entry) => Filled::Entry(entry),
         Err(error) => {
-            let used = template
-                .variables()
-                .filter_map(|(name, _)| variables.get(name).map(|value| (name.clone(), value.clone())));
+            let names: BTreeSet<&VariableName> = template.variables().map(|(name, _)| name).collect();
+            let used = names
+                .into_iter()
+                .take(MOST_SHOWN)
+                .filter_map(|name| variables.get(name).map(|value| (name.clone(), value.clone())));
             let error = (!text.is_secret()).then_some(error);
             Filled::Wrong(Mistake::FilledEntry(FilledIn {
                 template: template.to_string(),

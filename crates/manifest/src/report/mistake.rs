@@ -7,6 +7,7 @@ use outport_policy::{BlockedNetworkError, EntryError, LabelKind, PortsError, tex
 
 use crate::reading::trigger::SERVED;
 use crate::report::spelling::MOST_LISTED;
+use crate::template::TemplateError;
 use crate::values::dependency_error::DependencyError;
 use crate::values::dns_server::DnsServerError;
 use crate::values::filled_in::FilledIn;
@@ -207,6 +208,14 @@ pub enum Mistake {
     /// An entry that is none once its variables are filled in (AL-8).
     #[error("{0}")]
     FilledEntry(FilledIn),
+    /// An entry that is too long once its variables are filled in.
+    #[error("`{}` is not an entry: {error}", text::quote(template))]
+    LongEntry {
+        /// The entry as it is written.
+        template: String,
+        /// The bound.
+        error: TemplateError,
+    },
     /// An item of `block_networks` that is none.
     #[error("{}", text::message(&.0.to_string()))]
     Network(BlockedNetworkError),
@@ -274,7 +283,7 @@ impl Mistake {
             Self::VariableWithoutValue { .. } | Self::VariableWithBoth { .. } => "variable-declaration",
             Self::Template(_) => "template",
             Self::VariableReference { .. } => "variable-reference",
-            Self::Entry(_) | Self::FilledEntry(_) => "entry",
+            Self::Entry(_) | Self::FilledEntry(_) | Self::LongEntry { .. } => "entry",
             Self::Network(_) => "network",
             Self::Ports(_) => "ports",
             Self::DnsServer { .. } => "dns-server",

@@ -109,7 +109,8 @@ fn an_app_in_spins_layout_is_brought_and_mounted() {
         "up",
         "-f",
         REFERENCE,
-        "--oci-layout=/.outport/image"
+        "--oci-layout=/.outport/image",
+        "--offline"
     ]);
     assert_eq!(edited["process"]["args"], expected);
     let layout = aside.path().canonicalize().expect("there").join("outport-image");
