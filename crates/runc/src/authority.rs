@@ -193,14 +193,14 @@ fn require_mounted(
     path: &str,
 ) -> Result<(), Failure> {
     let path = container.directory.join(path);
-    match is_of_pod(&path, image) {
-        true => Ok(()),
-        false => Err(Failure::FileOfImage {
-            by: by.to_owned(),
-            path,
-            option: option.to_owned(),
-        }),
+    if is_of_pod(&path, image) {
+        return Ok(());
     }
+    Err(Failure::FileOfImage {
+        by: by.to_owned(),
+        path,
+        option: option.to_owned(),
+    })
 }
 
 fn not_own(what: String, option: &str) -> Failure {

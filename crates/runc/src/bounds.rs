@@ -52,6 +52,6 @@ impl Bounds {
 
 impl Drop for Bounds {
     fn drop(&mut self) {
-        let _ = setrlimit(Resource::As, self.memory.clone());
+        let _ = setrlimit(Resource::As, self.memory);
     }
 }
