@@ -4,7 +4,8 @@
 //! What is missing counts as the specification has it; what is of another type than it has to be is a failure, since
 //! something would be decided by what runc understands otherwise.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -179,28 +180,28 @@ impl Mount {
     /// True of a volume that an image asks for (`VOLUME`): containerd fills it with what the image has there, in a directory of
     /// its own.
     pub(crate) fn is_of_image(&self) -> bool {
-        let lies_in = |bound: &PathBuf| {
-            bound.components().any(|component| {
-                component
-                    .as_os_str()
-                    .as_encoded_bytes()
-                    .starts_with(b"io.containerd.")
-            })
-        };
-        self.bound.as_ref().is_some_and(lies_in)
+        self.place_in_containerd().is_some_and(|place| place != SANDBOXES)
     }
-}
 
-impl Mount {
     /// True of a file or directory that the pod has mounted. What is below the system's own directories leads anywhere
     /// (`/proc/self/root`).
     pub(crate) fn is_of_pod(&self) -> bool {
         let is_systems = ["/proc", "/sys", "/dev"]
             .iter()
             .any(|own| self.destination.starts_with(own));
-        self.bound.is_some() && !self.is_of_image() && !is_systems
+        self.bound.is_some() && self.place_in_containerd().is_none() && !is_systems
+    }
+
+    /// The directory of containerd's own in which what is bound lies, if it does: `…/io.containerd.grpc.v1.cri/containers/…`.
+    fn place_in_containerd(&self) -> Option<&OsStr> {
+        let mut parts = self.bound.as_ref()?.components().map(Component::as_os_str);
+        parts.find(|part| part.as_encoded_bytes().starts_with(b"io.containerd."))?;
+        Some(parts.next().unwrap_or_default())
     }
 }
+
+/// Where containerd has what it makes for a pod itself: `/etc/hosts`, `/etc/resolv.conf`, `/dev/shm`.
+const SANDBOXES: &str = "sandboxes";
 
 impl From<WrittenMount> for Mount {
     fn from(written: WrittenMount) -> Self {

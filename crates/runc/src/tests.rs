@@ -445,6 +445,13 @@ fn an_image_that_is_not_trusted_has_no_volumes_no_collector_and_fetches_nothing(
         );
     }
     assert_eq!(offline(&made().prepared().expect("an app")), 1);
+    // What containerd makes for each pod is neither the image's nor the pod's.
+    let sandbox = "/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/1/resolv.conf";
+    let resolv = json!({ "destination": "/etc/resolv.conf", "type": "bind", "source": sandbox });
+    let with_resolv = made().with("/mounts/0", resolv);
+    with_resolv.prepared().expect("an app");
+    let as_settings = with_resolv.with("/process/env", json!(["OUTPORT_CONFIG=/etc/resolv.conf"]));
+    as_settings.prepared().expect_err("no file of the pod's");
     let twice = Made::new(&["/spin.toml", "--offline"]).app("");
     assert_eq!(offline(&twice.prepared().expect("an app")), 1);
     for trusted in [made(), with_volume(), with_collector()] {
