@@ -23,7 +23,7 @@ use outport_e2e::until::until;
 
 use self::images::Image;
 use self::node::{HANDLER, Node, STRICT, waiting_program};
-use self::pod::{Container, Pod, Wanted};
+use self::pod::{Container, Pod, TRUSTED, Wanted};
 
 /// An app of the script guest, called `web`, with what its manifest says beside.
 fn script_app(name: &str, more: &str) -> Image {

@@ -81,8 +81,8 @@ pub(crate) const OWN: [&str; 38] = [
     "workers",
 ];
 
-/// Variables with Outport's prefix that are no option.
-const OWN_VARIABLES: [&str; 1] = ["OUTPORT_LOG"];
+/// Variables with Outport's prefix that are no option: one of the log, and one that counts on the node alone.
+const OWN_VARIABLES: [&str; 2] = ["OUTPORT_LOG", "OUTPORT_RUNC_CONFIG"];
 
 /// Variables that name a file or directory of the operator's, and the option of each. Code that was compiled is run as it lies in
 /// a cache.

@@ -129,7 +129,7 @@ fn main_rows_of_the_escape_suite_end_in_a_pod_as_they_do_outside() {
     let images: Vec<Image> = rows.iter().map(Row::image).collect();
     node.import("escapes", &images);
     // Options of each policy stand in the arguments of its container.
-    let pod = Pod::annotated(node, HANDLER, &[("trusted", "true")]);
+    let pod = Pod::annotated(node, HANDLER, TRUSTED);
     for address in ADDRESSES {
         let mut words = vec!["ip", "address", "add", address, "dev", "lo"];
         if address.contains(':') {

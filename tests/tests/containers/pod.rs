@@ -44,13 +44,16 @@ pub(super) struct Container<'n> {
     log: PathBuf,
 }
 
+/// The annotation of a pod that answers for its images.
+pub(super) const TRUSTED: &[(&str, &str)] = &[("trusted", "true")];
+
 impl<'n> Pod<'n> {
     /// Starts a pod with its sandbox alone.
     pub(super) fn start(node: &'n Node, handler: &str) -> Self {
         Self::annotated(node, handler, &[])
     }
 
-    /// The same, with annotations of `outport.dev`.
+    /// The same, with annotations of `outport.dev`: names and values.
     pub(super) fn annotated(node: &'n Node, handler: &str, annotations: &[(&str, &str)]) -> Self {
         Self::try_start(node, handler, annotations)
             .unwrap_or_else(|refused| panic!("{refused}\n{}", node.logs()))
@@ -151,7 +154,7 @@ impl<'n> Pod<'n> {
         Some(ManuallyDrop::new(Pod {
             node,
             id,
-            config: config(node, &name, parent, &[]),
+            config: config(node, &name, parent, TRUSTED),
             network: "/proc/self/ns/net".to_owned(),
             address,
         }))
