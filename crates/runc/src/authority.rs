@@ -81,8 +81,11 @@ pub(crate) const OWN: [&str; 38] = [
     "workers",
 ];
 
-/// Variables with Outport's prefix that are no option: one of the log, and one that counts on the node alone.
-const OWN_VARIABLES: [&str; 2] = ["OUTPORT_LOG", "OUTPORT_RUNC_CONFIG"];
+/// Variables with Outport's prefix that are no option.
+const OWN_VARIABLES: [&str; 1] = ["OUTPORT_LOG"];
+
+/// Those of this program, which count in containerd's environment alone.
+const OF_THE_NODE: &str = "RUNC_";
 
 /// Variables that name a file or directory of the operator's, and the option of each. Code that was compiled is run as it lies in
 /// a cache.
@@ -135,7 +138,10 @@ fn is_own_variable(name: &str) -> bool {
         return true;
     };
     let option = own.replace('_', "-").to_lowercase();
-    OWN_VARIABLES.contains(&name) || OWN.contains(&option.as_str()) || is_of_a_service(own)
+    OWN_VARIABLES.contains(&name)
+        || OWN.contains(&option.as_str())
+        || own.starts_with(OF_THE_NODE)
+        || is_of_a_service(own)
 }
 
 /// True of what a kubelet tells of a Service called `outport-…`: `SERVICE_HOST`, `PORT_80_TCP_ADDR`. No option is called like that.

@@ -291,6 +291,7 @@ fn what_an_image_may_have_said_lifts_nothing() {
         with_variable("OUTPORT_ALLOW_UDP="),
         with_variable("OUTPORT_DISALLOWED_OUTBOUND_HOSTS=*://192.0.2.1:*"),
         with_variable("OUTPORT_LOG=debug"),
+        with_variable("OUTPORT_RUNC_CONFIG=/nowhere"),
         // Of a Service called `outport` or `outport-web`.
         with_variable("OUTPORT_SERVICE_HOST=10.0.0.1"),
         with_variable("OUTPORT_PORT=tcp://10.0.0.1:80"),
