@@ -3,6 +3,7 @@
 //! Each is the program of the tests, linked once more: of what it is made of only the crate with `main` is compiled again, by
 //! Cargo, into a folder beside that one. Should the dependencies be built for the whole workspace, they are these.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -34,6 +35,12 @@ pub fn static_program(package: &str, program: &str) -> PathBuf {
         .expect("a profile");
     let folder = target.join("static");
     let mut cargo = Command::new(env!("CARGO"));
+    // What Cargo has told this program of its own package would be a change to those that build `ring`, and so to nearly all of
+    // what is linked.
+    let of_this_package = std::env::vars_os().map(|(name, _)| name);
+    for name in of_this_package.filter(|name| is_of_a_package(name)) {
+        cargo.env_remove(name);
+    }
     cargo
         .current_dir(workspace())
         // Dependencies have the features that the whole workspace asks for, as where the tests were built; with those of
@@ -54,4 +61,11 @@ pub fn static_program(package: &str, program: &str) -> PathBuf {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{cargo:?}\n{said}");
     folder.join(name).join(program)
+}
+
+fn is_of_a_package(name: &OsStr) -> bool {
+    let kinds = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"];
+    kinds
+        .iter()
+        .any(|kind| name.as_encoded_bytes().starts_with(kind.as_bytes()))
 }
